@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from gpt.data.shards import TrainingRows, open_data, open_split
-from gpt.lab.activations import VALUES, function_of
+from gpt.lab.apparatus.activations import VALUES, function_of
+from gpt.lab.apparatus.texts import english_shards
+from gpt.lab.apparatus.training import BITS, Training, training_part
 from gpt.lab.checks import Above, Below, Greater, Less, NotWorse
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.texts import english_shards
-from gpt.lab.training import BITS, Training, training_part
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery

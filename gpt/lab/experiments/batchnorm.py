@@ -8,10 +8,10 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
+from gpt.lab.apparatus.digits import CLASSES, PIXELS, accuracy, digits, fit, seeded
+from gpt.lab.apparatus.norms import FOLDING, formula_part, norm_of
 from gpt.lab.checks import Factor, Less
-from gpt.lab.digits import CLASSES, PIXELS, accuracy, digits, fit, seeded
 from gpt.lab.experiment import Bars, Experiment, Figures, Lines, Part, Setting, Sizes, Source
-from gpt.lab.norms import FOLDING, formula_part, norm_of
 from gpt.spec.norm import BatchNorm
 
 ARMS = ["plain", "batch norm"]

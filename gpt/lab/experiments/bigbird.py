@@ -9,10 +9,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from gpt.lab import sparse
+from gpt.lab.apparatus import sparse
+from gpt.lab.apparatus.masked import LOSS, MaskedTraining, masked_part
 from gpt.lab.checks import Above, Below, Equal, Less
 from gpt.lab.experiment import Bars, Check, Experiment, Figures, Part, Setting, Source
-from gpt.lab.masked import LOSS, MaskedTraining, masked_part
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.pattern import BigBird, Full

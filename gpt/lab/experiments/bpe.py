@@ -9,10 +9,10 @@ from itertools import zip_longest
 from typing import Any
 
 import pytok
-from gpt.lab import plain_bpe
+from gpt.lab.apparatus import plain_bpe
+from gpt.lab.apparatus.texts import english
 from gpt.lab.checks import Equal, Ratio
 from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Source
-from gpt.lab.texts import english
 from pytok.byte_order import BYTE_ORDER
 from pytok.engine import EngineName
 from pytok.merging import Ties

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpt.lab.apparatus.probes import cache_error, leak, random_model
+from gpt.lab.apparatus.training import BITS, ROUNDING, Training, training_part
 from gpt.lab.checks import Below, Less, NotWorse
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Source
-from gpt.lab.probes import cache_error, leak, random_model
-from gpt.lab.training import BITS, ROUNDING, Training, training_part
 from gpt.nn.convolution import ShortConvolution
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery

@@ -8,10 +8,10 @@ import statistics
 import torch
 
 from gpt.data.batch import Batch
+from gpt.lab.apparatus.probes import random_ids, random_model
+from gpt.lab.apparatus.steps import model_of, recipe_for, step_of
 from gpt.lab.checks import Above, Equal, Ratio
 from gpt.lab.experiment import Bars, Experiment, Figures, Lines, Part, Setting, Sizes, Source
-from gpt.lab.probes import random_ids, random_model
-from gpt.lab.steps import model_of, recipe_for, step_of
 from gpt.model.objectives.next_token import CrossEntropy
 from gpt.spec import objective
 from gpt.training.memory import LiveTensors

@@ -10,6 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from gpt.adapt.wrapping import merged_weights
+from gpt.lab.apparatus.labeled import classified, figures, labeled, pooling_error
+from gpt.lab.apparatus.opinions import by_words, reviews
+from gpt.lab.apparatus.texts import english, shards_of
+from gpt.lab.apparatus.training import Run
+from gpt.lab.apparatus.tuning import base_run
 from gpt.lab.checks import Equal, Greater, Less, Within
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -22,11 +27,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.labeled import classified, figures, labeled, pooling_error
-from gpt.lab.opinions import by_words, reviews
-from gpt.lab.texts import english, shards_of
-from gpt.lab.training import Run
-from gpt.lab.tuning import base_run
 from gpt.model.gpt import GPT
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import Architecture

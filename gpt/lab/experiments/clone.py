@@ -7,6 +7,10 @@ from pathlib import Path
 
 from gpt.evaluation.style import Classifier
 from gpt.generation.sampling import Sampling
+from gpt.lab.apparatus.texts import once, shards_of
+from gpt.lab.apparatus.training import DIVERGED, Run
+from gpt.lab.apparatus.tuning import base_run
+from gpt.lab.apparatus.turns import answers, in_memory, planned, tuned_base, write_chats
 from gpt.lab.checks import Above, Below, Equal, Greater, Less, NotWorse, Within
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -18,10 +22,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.texts import once, shards_of
-from gpt.lab.training import DIVERGED, Run
-from gpt.lab.tuning import base_run
-from gpt.lab.turns import answers, in_memory, planned, tuned_base, write_chats
 from gpt.spec.adapter import LoRA
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery

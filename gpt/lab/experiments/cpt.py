@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from gpt.lab.adapters import ALL
-from gpt.lab.checks import Above, Below, Equal, Less
-from gpt.lab.domains import (
+from gpt.lab.apparatus.adapters import ALL
+from gpt.lab.apparatus.domains import (
     FORGOTTEN,
     MOVED,
     SIZES,
@@ -19,10 +18,11 @@ from gpt.lab.domains import (
     english_base,
     tuned_on_code,
 )
+from gpt.lab.apparatus.probes import random_ids
+from gpt.lab.apparatus.texts import english_shards
+from gpt.lab.apparatus.training import BITS
+from gpt.lab.checks import Above, Below, Equal, Less
 from gpt.lab.experiment import Bars, Experiment, Figures, Part, Points, Setting, Sizes, Source
-from gpt.lab.probes import random_ids
-from gpt.lab.texts import english_shards
-from gpt.lab.training import BITS
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.adapter import LoRA
 from gpt.training.tuning.planning import plan_tuning

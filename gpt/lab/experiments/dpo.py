@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gpt.lab.apparatus.replies import SWAPPED, answers, base_of, loss, tuned, well_formed, wins
+from gpt.lab.apparatus.training import DIVERGED
 from gpt.lab.checks import Above, Below, Equal, Greater, Less, Within
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -13,8 +15,6 @@ from gpt.lab.experiment import (
     Setting,
     Source,
 )
-from gpt.lab.replies import SWAPPED, answers, base_of, loss, tuned, well_formed, wins
-from gpt.lab.training import DIVERGED
 from gpt.runs.reading import read_checkpoint
 
 

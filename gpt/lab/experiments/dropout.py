@@ -8,12 +8,12 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from gpt.lab import digits
+from gpt.lab.apparatus import digits
+from gpt.lab.apparatus.probes import random_ids, random_model
+from gpt.lab.apparatus.texts import short_shards
+from gpt.lab.apparatus.training import BITS, Run, Training, training_part
 from gpt.lab.checks import Below, Less, NotWorse
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.probes import random_ids, random_model
-from gpt.lab.texts import short_shards
-from gpt.lab.training import BITS, Run, Training, training_part
 from gpt.nn.dropout import Dropout as DropoutModule
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery

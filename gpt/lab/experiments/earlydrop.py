@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gpt.lab.apparatus.gradients import deviation, directions, variance
+from gpt.lab.apparatus.texts import english_shards
+from gpt.lab.apparatus.training import Run, Training, task_of, training_loss, training_part
 from gpt.lab.checks import Below, Greater, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.gradients import deviation, directions, variance
-from gpt.lab.texts import english_shards
-from gpt.lab.training import Run, Training, task_of, training_loss, training_part
 from gpt.model.gpt import GPT
 from gpt.nn.dropout import Dropout as DropoutModule
 from gpt.nn.dropout import set_dropout

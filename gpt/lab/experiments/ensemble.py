@@ -12,6 +12,10 @@ from gpt.data.shards import open_data, open_split
 from gpt.errors import TrainingError
 from gpt.evaluation.bits_per_byte import evaluate
 from gpt.generation.ensemble import Ensemble
+from gpt.lab.apparatus.probes import leak, random_ids, random_model
+from gpt.lab.apparatus.texts import english, shards_of
+from gpt.lab.apparatus.training import BITS, DIVERGED, LEAK, ROUNDING, Run, Training, recipe_of
+from gpt.lab.apparatus.tuning import base_run
 from gpt.lab.checks import Above, Below, Less
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -23,10 +27,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.probes import leak, random_ids, random_model
-from gpt.lab.texts import english, shards_of
-from gpt.lab.training import BITS, DIVERGED, LEAK, ROUNDING, Run, Training, recipe_of
-from gpt.lab.tuning import base_run
 from gpt.model.gpt import GPT
 from gpt.model.objectives import distillation as objectives
 from gpt.parallel.runtime import Runtime

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from gpt.lab.apparatus.probes import random_model
+from gpt.lab.apparatus.training import BITS, Training, training_part
 from gpt.lab.checks import Below, Less, Ranked
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Sizes, Source
-from gpt.lab.probes import random_model
-from gpt.lab.training import BITS, Training, training_part
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import MLP

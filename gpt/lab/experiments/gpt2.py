@@ -7,10 +7,17 @@ import math
 import torch
 from torch import Tensor, nn
 
+from gpt.lab.apparatus.onebatch import (
+    BYTES,
+    OneBatch,
+    mean_loss,
+    relative_error,
+    steps_on,
+    taken_gradient,
+)
+from gpt.lab.apparatus.probes import cache_error, leak, random_ids, random_model
 from gpt.lab.checks import Below, Equal, Grows
 from gpt.lab.experiment import Check, Experiment, Figures, Lines, Part, Setting, Sizes, Source
-from gpt.lab.onebatch import BYTES, OneBatch, mean_loss, relative_error, steps_on, taken_gradient
-from gpt.lab.probes import cache_error, leak, random_ids, random_model
 from gpt.model import reference
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture, GPTConfig

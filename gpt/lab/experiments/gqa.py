@@ -7,14 +7,14 @@ import dataclasses
 import torch
 
 from gpt.interop.shared import write_shared
-from gpt.lab.attentions import kept_bytes
+from gpt.lab.apparatus.attentions import kept_bytes
+from gpt.lab.apparatus.definitions import grouped
+from gpt.lab.apparatus.probes import attention_in, leak, passed, random_ids, random_model
+from gpt.lab.apparatus.texts import english_shards
+from gpt.lab.apparatus.training import BITS, DIVERGED, LEAK, Run, Training, causality, held_out_bits
+from gpt.lab.apparatus.tuning import base_run, tuned
 from gpt.lab.checks import Below, Equal, Less, NotWorse
-from gpt.lab.definitions import grouped
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Source
-from gpt.lab.probes import attention_in, leak, passed, random_ids, random_model
-from gpt.lab.texts import english_shards
-from gpt.lab.training import BITS, DIVERGED, LEAK, Run, Training, causality, held_out_bits
-from gpt.lab.tuning import base_run, tuned
 from gpt.model.sharing import share_heads
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import Architecture

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpt.lab.apparatus.facts import EPOCHS, FACTORS, ROWS, plain_losses, plan
+from gpt.lab.apparatus.training import DIVERGED
+from gpt.lab.apparatus.turns import in_memory
 from gpt.lab.checks import Above, Below, Equal, Greater, Within
 from gpt.lab.experiment import Experiment, Figures, Lines, Part, Setting, Sizes, Source
-from gpt.lab.facts import EPOCHS, FACTORS, ROWS, plain_losses, plan
-from gpt.lab.training import DIVERGED
-from gpt.lab.turns import in_memory
 
 
 def measure(setting: Setting) -> Figures:

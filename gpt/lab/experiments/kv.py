@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
-from gpt.lab.attentions import attentions, kept_bytes
+from gpt.lab.apparatus.attentions import attentions, kept_bytes
+from gpt.lab.apparatus.probes import cache_error, random_ids, random_model
+from gpt.lab.apparatus.stopwatch import decoding_figures
 from gpt.lab.checks import Below, Equal, Ratio
 from gpt.lab.experiment import Bars, Experiment, Figures, Lines, Part, Setting, Sizes, Source
-from gpt.lab.probes import cache_error, random_ids, random_model
-from gpt.lab.stopwatch import decoding_figures
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import AnyAttention, GroupedQuery, Interleaved, Latent
 from gpt.spec.pattern import Causal, Window

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gpt.data.batch import Batch
+from gpt.lab.apparatus.probes import random_ids, random_model
+from gpt.lab.apparatus.training import BITS, Run, Training, training_part
 from gpt.lab.checks import Below, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Sizes, Source
-from gpt.lab.probes import random_ids, random_model
-from gpt.lab.training import BITS, Run, Training, training_part
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import GroupedQuery

@@ -10,11 +10,11 @@ from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gpt.lab.chats import android_export, imported, text_chat
+from gpt.lab.apparatus.chats import android_export, imported, text_chat
+from gpt.lab.apparatus.training import BITS, Run, Training, training_part
+from gpt.lab.apparatus.words import CODINGS, UNKNOWN, Words, data_of, group_chat
 from gpt.lab.checks import Above, Equal, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Source
-from gpt.lab.training import BITS, Run, Training, training_part
-from gpt.lab.words import CODINGS, UNKNOWN, Words, data_of, group_chat
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from pytok.chat.example import example_export

@@ -7,11 +7,11 @@ import math
 import torch
 from torch import nn
 
-from gpt.lab.characters import GRU, AnyNorm, CharacterModel, norm, random_rows, text
+from gpt.lab.apparatus.characters import GRU, AnyNorm, CharacterModel, norm, random_rows, text
+from gpt.lab.apparatus.digits import CLASSES, PIXELS, accuracy, digits, fit, seeded
+from gpt.lab.apparatus.norms import EXACT, difference, formula_part, random
 from gpt.lab.checks import Above, Below, Factor, Less
-from gpt.lab.digits import CLASSES, PIXELS, accuracy, digits, fit, seeded
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.norms import EXACT, difference, formula_part, random
 from gpt.spec.norm import BatchNorm, LayerNorm
 
 EVERY = 10

@@ -6,8 +6,11 @@ import statistics
 
 import torch
 
+from gpt.lab.apparatus.definitions import linear
+from gpt.lab.apparatus.probes import attention_in, cache_error, passed, random_model
+from gpt.lab.apparatus.stopwatch import decoding_seconds, filled_cache, reading_seconds, totals
+from gpt.lab.apparatus.training import BITS, Training, training_part
 from gpt.lab.checks import Below, Equal, Grows, Less, Ratio
-from gpt.lab.definitions import linear
 from gpt.lab.experiment import (
     TUNING_SEEDS,
     Bars,
@@ -19,9 +22,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.probes import attention_in, cache_error, passed, random_model
-from gpt.lab.stopwatch import decoding_seconds, filled_cache, reading_seconds, totals
-from gpt.lab.training import BITS, Training, training_part
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import GroupedQuery

@@ -9,10 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad, vmap
 
-from gpt.lab.checks import Factor, Less
-from gpt.lab.digits import CLASSES, PIXELS, digits, gradients_of_images, seeded
-from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.linear_icl import (
+from gpt.lab.apparatus.digits import CLASSES, PIXELS, digits, gradients_of_images, seeded
+from gpt.lab.apparatus.linear_icl import (
     CONSTRUCTION,
     SHAPE,
     directional_smoothness,
@@ -20,6 +18,8 @@ from gpt.lab.linear_icl import (
     prompts,
     robust_condition,
 )
+from gpt.lab.checks import Factor, Less
+from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
 from gpt.lab.statistics import hill_index
 
 LAYERS, ROWS, CLIP = 3, 64, 0.1

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gpt.lab import sparse
+from gpt.lab.apparatus import sparse
+from gpt.lab.apparatus.probes import random_ids, random_model
+from gpt.lab.apparatus.training import BITS, Training, training_part
 from gpt.lab.checks import Above, Below, Equal, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Source
-from gpt.lab.probes import random_ids, random_model
-from gpt.lab.training import BITS, Training, training_part
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery, Longformer
 from gpt.spec.pattern import Window

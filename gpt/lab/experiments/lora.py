@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gpt.lab.adapters import ADAPTERS, ALL, IDENTITIES, algebra, gpt3
+from gpt.lab.apparatus.adapters import ADAPTERS, ALL, IDENTITIES, algebra, gpt3
+from gpt.lab.apparatus.domains import FORGOTTEN, code_part, tuned_on_code
+from gpt.lab.apparatus.training import BITS
 from gpt.lab.checks import Above, Equal, Less, NotWorse
-from gpt.lab.domains import FORGOTTEN, code_part, tuned_on_code
 from gpt.lab.experiment import Bars, Experiment, Figures, Part, Points, Setting, Sizes, Source
-from gpt.lab.training import BITS
 from gpt.spec.adapter import DoRA, LoRA
 
 METHODS: dict[str, LoRA | None] = {

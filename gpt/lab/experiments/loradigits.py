@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from gpt.adapt.wrapping import adapt
-from gpt.lab.adapters import ALL
+from gpt.lab.apparatus.adapters import ALL
+from gpt.lab.apparatus.digits import CLASSES, PIXELS, accuracy, digits, fit, seeded
 from gpt.lab.checks import Below, Less
-from gpt.lab.digits import CLASSES, PIXELS, accuracy, digits, fit, seeded
 from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Source
 from gpt.spec.adapter import DoRA, LoRA
 

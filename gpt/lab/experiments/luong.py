@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gpt.lab.apparatus.pairs import GPU, LOSS, MATCH, SMOKE, PairTraining, decoding_error
 from gpt.lab.checks import Below, Greater, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.pairs import GPU, LOSS, MATCH, SMOKE, PairTraining, decoding_error
 from gpt.model.build import build_model
 from gpt.nn.context import Memory
 from gpt.spec.dropout import Dropout

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from gpt.lab.apparatus.quantizing import STORED, weights
+from gpt.lab.apparatus.steps import (
+    ending,
+    overlapping,
+    peak_bytes,
+    process_peak,
+    recipe_for,
+    step_of,
+)
 from gpt.lab.checks import Below, Equal, Within
 from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Source
-from gpt.lab.quantizing import STORED, weights
-from gpt.lab.steps import ending, overlapping, peak_bytes, process_peak, recipe_for, step_of
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.training.memory import estimate_memory
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from gpt.lab.chats import android_export, imported, repetitive_chat
+from gpt.lab.apparatus.chats import android_export, imported, repetitive_chat
 from gpt.lab.checks import Above, Equal
 from gpt.lab.experiment import Experiment, Figures, Grid, Part, Setting, Source
 from pytok.chat.example import example_export

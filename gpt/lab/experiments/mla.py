@@ -6,7 +6,8 @@ import dataclasses
 
 import torch
 
-from gpt.lab.attentions import kept_bytes
+from gpt.lab.apparatus.attentions import kept_bytes
+from gpt.lab.apparatus.training import BITS, Training, training_part
 from gpt.lab.checks import Below, Equal, Less
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -19,7 +20,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.training import BITS, Training, training_part
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import AnyAttention, GroupedQuery, Latent
 from gpt.spec.mlp import MLP

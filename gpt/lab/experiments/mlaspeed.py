@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from gpt.lab.apparatus.definitions import latent
+from gpt.lab.apparatus.probes import attention_in, cache_error, passed, random_model
+from gpt.lab.apparatus.stopwatch import decoding_figures, filling_figures
 from gpt.lab.checks import Below, Equal, Ratio
-from gpt.lab.definitions import latent
 from gpt.lab.experiment import Bars, Experiment, Figures, Lines, Part, Setting, Sizes, Source
-from gpt.lab.probes import attention_in, cache_error, passed, random_model
-from gpt.lab.stopwatch import decoding_figures, filling_figures
 from gpt.model.shapes import without_memory
 from gpt.nn.mechanism import weight_flops
 from gpt.spec.architecture import Architecture, GPTConfig

@@ -9,6 +9,18 @@ import torch
 import torch.nn.functional as F
 
 from gpt.data.shards import open_data, open_split
+from gpt.lab.apparatus.onebatch import relative_error
+from gpt.lab.apparatus.probes import leak, load_entropy, random_model
+from gpt.lab.apparatus.texts import english_shards
+from gpt.lab.apparatus.training import (
+    BITS,
+    DIVERGED,
+    LEAK,
+    Training,
+    steps_of,
+    trained,
+    training_part,
+)
 from gpt.lab.checks import Equal, Greater, Less
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -21,10 +33,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.onebatch import relative_error
-from gpt.lab.probes import leak, load_entropy, random_model
-from gpt.lab.texts import english_shards
-from gpt.lab.training import BITS, DIVERGED, LEAK, Training, steps_of, trained, training_part
 from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
 from gpt.model.shapes import without_memory

@@ -10,10 +10,10 @@ from itertools import zip_longest
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from gpt.lab.chats import android_export, imported, repetitive_chat
+from gpt.lab.apparatus.chats import android_export, imported, repetitive_chat
+from gpt.lab.apparatus.phones import IV, backup, msgstore
 from gpt.lab.checks import Equal
 from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Source
-from gpt.lab.phones import IV, backup, msgstore
 from pytok.chat.example import example_export
 from pytok.chat.record import Message
 from pytok.errors import ChatError

@@ -5,6 +5,12 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from gpt.lab.apparatus.probes import cache_error, random_model
+from gpt.lab.apparatus.stories import exact, f1, story
+from gpt.lab.apparatus.texts import once, shards_of
+from gpt.lab.apparatus.training import Run
+from gpt.lab.apparatus.tuning import base_run
+from gpt.lab.apparatus.turns import Said, answers, in_memory, planned, write_chats
 from gpt.lab.checks import Below, Equal, Greater, NotWorse, Within
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -16,12 +22,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.probes import cache_error, random_model
-from gpt.lab.stories import exact, f1, story
-from gpt.lab.texts import once, shards_of
-from gpt.lab.training import Run
-from gpt.lab.tuning import base_run
-from gpt.lab.turns import Said, answers, in_memory, planned, write_chats
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.training.tasks.conversations import ChatData

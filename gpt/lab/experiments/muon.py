@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gpt.lab.apparatus.training import Run, Training, training_part
 from gpt.lab.checks import Below, Factor, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.training import Run, Training, training_part
 from gpt.optim.build import build_optimizer
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery

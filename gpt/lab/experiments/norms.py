@@ -8,6 +8,10 @@ import torch
 import torch.nn.functional as F
 
 from gpt.data.shards import TrainingRows, open_data, open_split
+from gpt.lab.apparatus.norms import CASTS, CHANGES, EXACT, FOLDING, SPECS, formula_part, model
+from gpt.lab.apparatus.probes import leak, random_model
+from gpt.lab.apparatus.texts import english_shards
+from gpt.lab.apparatus.training import BITS, ROUNDING, Training, training_part
 from gpt.lab.checks import Above, Below, Greater, Less, NotWorse
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -20,10 +24,6 @@ from gpt.lab.experiment import (
     Setting,
     Source,
 )
-from gpt.lab.norms import CASTS, CHANGES, EXACT, FOLDING, SPECS, formula_part, model
-from gpt.lab.probes import leak, random_model
-from gpt.lab.texts import english_shards
-from gpt.lab.training import BITS, ROUNDING, Training, training_part
 from gpt.model.gpt import GPT
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from gpt.lab.apparatus.positions import DEFINITIONS, bits_by_length, deviations, longer, t5_for
+from gpt.lab.apparatus.probes import cache_error, random_ids, random_model
+from gpt.lab.apparatus.training import DIVERGED, Training, training_part
 from gpt.lab.checks import Above, Below, Equal, Greater, Less, Within
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -16,9 +19,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.positions import DEFINITIONS, bits_by_length, deviations, longer, t5_for
-from gpt.lab.probes import cache_error, random_ids, random_model
-from gpt.lab.training import DIVERGED, Training, training_part
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery

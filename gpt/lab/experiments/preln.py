@@ -9,11 +9,20 @@ from typing import Any
 import torch
 
 from gpt.data.batch import Batch
+from gpt.lab.apparatus.oracles import torch_hidden
+from gpt.lab.apparatus.probes import leak, random_ids, random_model
+from gpt.lab.apparatus.training import (
+    BITS,
+    DIVERGED,
+    LEAK,
+    ROUNDING,
+    Run,
+    Training,
+    glorot,
+    trained,
+)
 from gpt.lab.checks import Below, Greater, Grows, Less, NotWorse, Within
 from gpt.lab.experiment import Cost, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.oracles import torch_hidden
-from gpt.lab.probes import leak, random_ids, random_model
-from gpt.lab.training import BITS, DIVERGED, LEAK, ROUNDING, Run, Training, glorot, trained
 from gpt.model.gpt import GPT
 from gpt.model.objectives.next_token import CrossEntropy
 from gpt.spec import objective

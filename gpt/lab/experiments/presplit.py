@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 
 import pytok
+from gpt.lab.apparatus.texts import english, python_code
 from gpt.lab.checks import Above, Equal, Factor, Greater
 from gpt.lab.experiment import Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.texts import english, python_code
 
 PATTERNS = {
     "whole text": r"(?s).+",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gpt.lab.adapters import ALL
+from gpt.lab.apparatus.adapters import ALL
+from gpt.lab.apparatus.domains import SIZES, code_part, tuned_on_code
+from gpt.lab.apparatus.quantizing import FORMATS, SPECS, exact, rounded
+from gpt.lab.apparatus.training import BITS
 from gpt.lab.checks import Below, Equal, Less, NotWorse, Ranked
-from gpt.lab.domains import SIZES, code_part, tuned_on_code
 from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Sizes, Source
-from gpt.lab.quantizing import FORMATS, SPECS, exact, rounded
-from gpt.lab.training import BITS
 from gpt.spec.adapter import LoRA
 
 PERPLEXITY = {"Int4": 34.34, "FP4, E2M1": 31.07, "FP4, E3M0": 29.48, "NF4": 27.41}

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt.data.batch import IGNORED
-from gpt.lab.attentions import attentions, kept_bytes
+from gpt.lab.apparatus.attentions import attentions, kept_bytes
+from gpt.lab.apparatus.probes import cache_error, leak, random_model
+from gpt.lab.apparatus.synthetic import TASKS, VOCAB, Decoder
 from gpt.lab.checks import Below, Greater, Ranked
 from gpt.lab.experiment import Cost, Experiment, Figures, Grid, Part, Points, Setting, Sizes, Source
-from gpt.lab.probes import cache_error, leak, random_model
-from gpt.lab.synthetic import TASKS, VOCAB, Decoder
 from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
 from gpt.model.shapes import without_memory

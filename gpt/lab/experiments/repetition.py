@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from gpt.data.shards import TrainingRows, open_bpe_dropout, open_data
+from gpt.lab.apparatus.texts import short_shards
+from gpt.lab.apparatus.training import BITS, Run, Training, training_part
 from gpt.lab.checks import Above, Below, Equal, Greater, Less, NotWorse
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.texts import short_shards
-from gpt.lab.training import BITS, Run, Training, training_part
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.dropout import Dropout

@@ -9,10 +9,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gpt.lab import norms
+from gpt.lab.apparatus import norms
+from gpt.lab.apparatus.training import BITS, Training, training_part
 from gpt.lab.checks import Above, Below, NotWorse, Ratio
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Sizes, Source
-from gpt.lab.training import BITS, Training, training_part
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import GPTConfig
 from gpt.spec.norm import LayerNorm, RMSNorm

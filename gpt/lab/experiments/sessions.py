@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from gpt.lab.chats import begun, chat_shards, overlapping, text_chat
+from gpt.lab.apparatus.chats import begun, chat_shards, overlapping, text_chat
+from gpt.lab.apparatus.texts import once
+from gpt.lab.apparatus.training import BITS, Run, Training, training_part
 from gpt.lab.checks import Equal, Greater, Less
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -18,8 +20,6 @@ from gpt.lab.experiment import (
     Setting,
     Source,
 )
-from gpt.lab.texts import once
-from gpt.lab.training import BITS, Run, Training, training_part
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from pytok.chat.conversations import ConversationOptions, Split, split_into_sessions

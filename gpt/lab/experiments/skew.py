@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gpt.lab.apparatus.positions import Largest, gathered
 from gpt.lab.checks import Below, Equal, Grows
 from gpt.lab.experiment import Experiment, Figures, Lines, Part, Setting, Source
-from gpt.lab.positions import Largest, gathered
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture, GPTConfig
 from gpt.spec.attention import GroupedQuery

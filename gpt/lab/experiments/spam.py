@@ -9,6 +9,10 @@ from typing import Any
 
 from gpt.adapt.wrapping import adapt
 from gpt.data.example_messages import example_messages
+from gpt.lab.apparatus.labeled import POOLS, classified, figures, labeled, pooling_error
+from gpt.lab.apparatus.texts import shards_of
+from gpt.lab.apparatus.training import Run
+from gpt.lab.apparatus.tuning import base_run
 from gpt.lab.checks import Below, Equal, Greater, NotWorse
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -20,10 +24,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.labeled import POOLS, classified, figures, labeled, pooling_error
-from gpt.lab.texts import shards_of
-from gpt.lab.training import Run
-from gpt.lab.tuning import base_run
 from gpt.model.shapes import without_memory
 from gpt.spec import classifier
 from gpt.spec.adapter import LoRA

@@ -7,6 +7,10 @@ import re
 from collections.abc import Sequence
 
 import pytok
+from gpt.lab.apparatus.probes import leak
+from gpt.lab.apparatus.puzzles import completions, of_bytes, puzzle_shards
+from gpt.lab.apparatus.texts import END, english, once
+from gpt.lab.apparatus.training import LEAK, ROUNDING, Run, Training, trained
 from gpt.lab.checks import Above, Below, Equal, Greater
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -18,10 +22,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.probes import leak
-from gpt.lab.puzzles import completions, of_bytes, puzzle_shards
-from gpt.lab.texts import END, english, once
-from gpt.lab.training import LEAK, ROUNDING, Run, Training, trained
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from pytok.tokenizer import Tokenizer

@@ -10,10 +10,8 @@ import torch
 from gpt.data.problems.coding import Coding
 from gpt.evaluation.problems import evaluate_problems
 from gpt.generation.rollouts import complete
-from gpt.lab.checks import Below, Equal, Greater, Less, Within
-from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Sizes, Source
-from gpt.lab.puzzles import of_bytes
-from gpt.lab.sorting import (
+from gpt.lab.apparatus.puzzles import of_bytes
+from gpt.lab.apparatus.sorting import (
     LONGEST,
     MODEL,
     PROBLEMS,
@@ -25,8 +23,10 @@ from gpt.lab.sorting import (
     sft,
     solved,
 )
-from gpt.lab.texts import once
-from gpt.lab.turns import in_memory, planned, write_chats
+from gpt.lab.apparatus.texts import once
+from gpt.lab.apparatus.turns import in_memory, planned, write_chats
+from gpt.lab.checks import Below, Equal, Greater, Less, Within
+from gpt.lab.experiment import Bars, Experiment, Figures, Part, Setting, Sizes, Source
 from gpt.model.objectives.grpo import group_advantages
 from gpt.parallel.runtime import Runtime
 from gpt.runs.reading import read_checkpoint

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from gpt.lab.apparatus.probes import cache_error, random_ids, random_model
+from gpt.lab.apparatus.training import BITS, Run, Training, training_part
 from gpt.lab.checks import Below, Equal, Less, NotWorse
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -17,8 +19,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.probes import cache_error, random_ids, random_model
-from gpt.lab.training import BITS, Run, Training, training_part
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.embedding import TokenShift

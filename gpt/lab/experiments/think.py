@@ -6,6 +6,9 @@ import random
 import string
 from collections.abc import Callable
 
+from gpt.lab.apparatus.probes import leak
+from gpt.lab.apparatus.puzzles import completions, of_bytes, puzzle_shards
+from gpt.lab.apparatus.training import LEAK, ROUNDING, Run, Training, trained
 from gpt.lab.checks import Below, Equal, Greater, Within
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -17,9 +20,6 @@ from gpt.lab.experiment import (
     Sizes,
     Source,
 )
-from gpt.lab.probes import leak
-from gpt.lab.puzzles import completions, of_bytes, puzzle_shards
-from gpt.lab.training import LEAK, ROUNDING, Run, Training, trained
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 

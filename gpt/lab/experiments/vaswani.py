@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from gpt.lab import sparse
+from gpt.lab.apparatus import sparse
+from gpt.lab.apparatus.pairs import GPU, LOSS, MATCH, SMOKE, How, PairTraining, decoding_error
 from gpt.lab.checks import Above, Below, Grows, Less, NotWorse
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -17,7 +18,6 @@ from gpt.lab.experiment import (
     Setting,
     Source,
 )
-from gpt.lab.pairs import GPU, LOSS, MATCH, SMOKE, How, PairTraining, decoding_error
 from gpt.model.build import build_model
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.encoder_decoder import EncoderDecoder

@@ -7,10 +7,10 @@ from itertools import zip_longest
 from pathlib import Path
 
 import pytok
+from gpt.lab.apparatus.texts import END, library, once
+from gpt.lab.apparatus.training import BITS, Run, Training, training_part
 from gpt.lab.checks import Below, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Source
-from gpt.lab.texts import END, library, once
-from gpt.lab.training import BITS, Run, Training, training_part
 from gpt.model.flops import parts_of, training_flops
 from gpt.model.shapes import without_memory
 from gpt.spec.architecture import Architecture, GPTConfig

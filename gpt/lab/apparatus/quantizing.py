@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from gpt.data.shards import open_data, open_split
 from gpt.evaluation.bits_per_byte import evaluate
-from gpt.lab.domains import VOCAB, code_shards, english_base
+from gpt.lab.apparatus.domains import VOCAB, code_shards, english_base
+from gpt.lab.apparatus.steps import model_of
+from gpt.lab.apparatus.texts import english_shards
 from gpt.lab.experiment import Figures, Setting
-from gpt.lab.steps import model_of
-from gpt.lab.texts import english_shards
 from gpt.model.gpt import GPT
 from gpt.model.shapes import without_memory
 from gpt.nn.quantized.blocks import dequantize_blocks, quantize_blocks

@@ -8,8 +8,8 @@ import pytest
 
 from gpt.data.labeled_files import TRAIN, split_file
 from gpt.data.labeled_texts import LabeledText, read_labeled
-from gpt.lab.labeled import figures, labeled, pooling_error
-from gpt.lab.opinions import CLASSES, by_words, reviews
+from gpt.lab.apparatus.labeled import figures, labeled, pooling_error
+from gpt.lab.apparatus.opinions import CLASSES, by_words, reviews
 from gpt.model import classifier
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from gpt.lab.onebatch import BYTES, OneBatch, mean_loss, steps_on, taken_gradient
-from gpt.lab.probes import random_model
+from gpt.lab.apparatus.onebatch import BYTES, OneBatch, mean_loss, steps_on, taken_gradient
+from gpt.lab.apparatus.probes import random_model
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 

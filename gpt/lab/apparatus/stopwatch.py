@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
-from gpt.lab.attentions import kept_bytes
+from gpt.lab.apparatus.attentions import kept_bytes
 from gpt.lab.experiment import Figures, Setting
 from gpt.model.gpt import GPT
 from gpt.nn.state import Cache

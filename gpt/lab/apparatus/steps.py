@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from gpt.data.shards import TrainingRows
+from gpt.lab.apparatus.training import Run, recipe_of
 from gpt.lab.experiment import Figures, Setting
-from gpt.lab.training import Run, recipe_of
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE
 from gpt.report.events import NullReporter

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gpt.data.batch import IGNORED
-from gpt.lab.synthetic import BLANK, TASKS, VOCAB
+from gpt.lab.apparatus.synthetic import BLANK, TASKS, VOCAB
 
 ROWS, TOKENS = 8, 32
 

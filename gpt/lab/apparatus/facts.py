@@ -12,11 +12,11 @@ import torch
 from torch.nn import functional as F
 
 from gpt.data.batch import Batch
+from gpt.lab.apparatus.texts import once, shards_of
+from gpt.lab.apparatus.training import Run
+from gpt.lab.apparatus.tuning import base_run
+from gpt.lab.apparatus.turns import planned, tuned_base, write_chats
 from gpt.lab.experiment import Setting
-from gpt.lab.texts import once, shards_of
-from gpt.lab.training import Run
-from gpt.lab.tuning import base_run
-from gpt.lab.turns import planned, tuned_base, write_chats
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.schedule import Linear

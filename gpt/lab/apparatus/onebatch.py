@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt.data.batch import Batch
-from gpt.lab.texts import english
-from gpt.lab.training import Run, recipe_of
+from gpt.lab.apparatus.texts import english
+from gpt.lab.apparatus.training import Run, recipe_of
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gpt.errors import TrainingError
+from gpt.lab.apparatus.training import DIVERGED, Training, recipe_of, steps_of
 from gpt.lab.experiment import TUNING_SEEDS, Check, Cost, Figures, Part, Setting, Sizes
-from gpt.lab.training import DIVERGED, Training, recipe_of, steps_of
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture

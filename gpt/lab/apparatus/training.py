@@ -16,10 +16,10 @@ from torch import nn
 from gpt.data.shards import TrainingRows, open_data, open_split
 from gpt.errors import TrainingError
 from gpt.evaluation.bits_per_byte import evaluate
+from gpt.lab.apparatus.probes import leak
+from gpt.lab.apparatus.texts import english_shards
 from gpt.lab.checks import Below
 from gpt.lab.experiment import TUNING_SEEDS, Check, Cost, Figures, Part, Setting, Sizes
-from gpt.lab.probes import leak
-from gpt.lab.texts import english_shards
 from gpt.model.flops import parts_of, training_flops
 from gpt.model.gpt import GPT
 from gpt.model.model import Model

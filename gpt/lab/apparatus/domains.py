@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from gpt.lab.apparatus.probes import leak
+from gpt.lab.apparatus.texts import english_shards, once
+from gpt.lab.apparatus.training import BITS, DIVERGED, LEAK, Run, causality
+from gpt.lab.apparatus.tuning import base_run, tuned_model
 from gpt.lab.experiment import TUNING_SEEDS, Check, Figures, Part, Setting, Sizes
-from gpt.lab.probes import leak
-from gpt.lab.texts import english_shards, once
-from gpt.lab.training import BITS, DIVERGED, LEAK, Run, causality
-from gpt.lab.tuning import base_run, tuned_model
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery

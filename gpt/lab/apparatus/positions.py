@@ -14,8 +14,8 @@ from torch.utils._pytree import tree_leaves
 from gpt.data.shards import open_data, open_split
 from gpt.errors import ConfigError
 from gpt.evaluation.bits_per_byte import evaluate
-from gpt.lab.texts import english_shards
-from gpt.lab.training import DIVERGED
+from gpt.lab.apparatus.texts import english_shards
+from gpt.lab.apparatus.training import DIVERGED
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
 from gpt.spec.position import T5

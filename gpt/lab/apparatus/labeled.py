@@ -16,8 +16,8 @@ from gpt.data.labeled_rows import LENGTHS
 from gpt.data.labeled_texts import LabeledText
 from gpt.errors import TrainingError
 from gpt.evaluation.classes import ClassEvaluation
-from gpt.lab.onebatch import relative_error
-from gpt.lab.texts import once
+from gpt.lab.apparatus.onebatch import relative_error
+from gpt.lab.apparatus.texts import once
 from gpt.model.classifier import Classifier
 from gpt.runs.reading import Checkpoint
 from gpt.runs.store import Memory

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from gpt.adapt.dora import DoRALinear
 from gpt.adapt.wrapping import adapt, merge, unmerge
+from gpt.lab.apparatus.probes import random_ids, random_model
 from gpt.lab.checks import Below
 from gpt.lab.experiment import Figures, Setting
-from gpt.lab.probes import random_ids, random_model
 from gpt.model.shapes import without_memory
 from gpt.optim.build import build_optimizer
 from gpt.spec.adapter import ALL_LINEAR, DoRA, LoRA

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gpt.errors import TrainingError
-from gpt.lab.texts import once
-from gpt.lab.training import Run, task_of
+from gpt.lab.apparatus.texts import once
+from gpt.lab.apparatus.training import Run, task_of
 from gpt.report.events import NullReporter
 from gpt.runs.reading import Checkpoint
 from gpt.runs.store import Memory

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from gpt.errors import TrainingError
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate_batch
-from gpt.lab.texts import once
+from gpt.lab.apparatus.texts import once
 from gpt.model.gpt import GPT
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpt.lab.probes import cache_error, leak, load_entropy, random_ids, random_model
+from gpt.lab.apparatus.probes import cache_error, leak, load_entropy, random_ids, random_model
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.experts import Experts

@@ -20,9 +20,9 @@ from gpt.data.pair_files import TOKENIZER, TRAIN, VAL
 from gpt.data.pairs import EncodedPairs, Pair
 from gpt.errors import TrainingError
 from gpt.evaluation.pairs import evaluate_pairs
+from gpt.lab.apparatus.texts import END, once
+from gpt.lab.apparatus.training import DIVERGED
 from gpt.lab.experiment import Cost, Figures, Setting
-from gpt.lab.texts import END, once
-from gpt.lab.training import DIVERGED
 from gpt.model.shapes import without_memory
 from gpt.parallel.runtime import Runtime
 from gpt.report.events import NullReporter

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gpt.lab.gradients import deviation, directions, variance
-from gpt.lab.training import Run, glorot, task_of
+from gpt.lab.apparatus.gradients import deviation, directions, variance
+from gpt.lab.apparatus.training import Run, glorot, task_of
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 

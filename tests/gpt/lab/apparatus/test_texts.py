@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpt.data.shards import open_data
-from gpt.lab.texts import END, PIECE, english, english_shards, short_shards
+from gpt.lab.apparatus.texts import END, PIECE, english, english_shards, short_shards
 from pytok.tokenizer import Tokenizer
 
 

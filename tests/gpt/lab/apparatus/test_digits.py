@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from gpt.lab.digits import CLASSES, PIXELS, accuracy, batches, digits, fit, seeded
+from gpt.lab.apparatus.digits import CLASSES, PIXELS, accuracy, batches, digits, fit, seeded
 
 
 def test_the_split_is_disjoint_and_a_fraction_is_a_part_of_it() -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytok
-from gpt.lab.texts import END, english, once
+from gpt.lab.apparatus.texts import END, english, once
 from pytok import shards
 from pytok.tokenizer import Tokenizer
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt.lab.norms import norm_of
-from gpt.lab.texts import english
+from gpt.lab.apparatus.norms import norm_of
+from gpt.lab.apparatus.texts import english
 from gpt.spec.norm import BatchNorm, LayerNorm, RMSNorm
 
 AnyNorm: TypeAlias = LayerNorm | RMSNorm | BatchNorm | None

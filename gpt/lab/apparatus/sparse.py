@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gpt.lab.apparatus.probes import random_model
 from gpt.lab.checks import Grows
 from gpt.lab.experiment import Figures, Lines, Part, Setting
-from gpt.lab.probes import random_model
 from gpt.model.gpt import GPT
 from gpt.model.shapes import without_memory
 from gpt.nn.attention.kernels import split_heads

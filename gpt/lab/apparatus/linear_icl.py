@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.func import grad, hessian
 
+from gpt.lab.apparatus.norms import EXACT, difference
 from gpt.lab.checks import Below
 from gpt.lab.experiment import Figures, Part, Setting
-from gpt.lab.norms import EXACT, difference
 
 D, N = 5, 20
 """Features of x, and examples of a prompt."""

@@ -17,11 +17,11 @@ import torch
 from gpt.data.preferences import hold_out
 from gpt.generation.sampling import Sampling
 from gpt.generation.text import generate_batch
-from gpt.lab.adapters import ALL
+from gpt.lab.apparatus.adapters import ALL
+from gpt.lab.apparatus.texts import once, shards_of
+from gpt.lab.apparatus.training import Run
+from gpt.lab.apparatus.tuning import TunedModel, base_run, tuned_model
 from gpt.lab.experiment import Figures, Setting
-from gpt.lab.texts import once, shards_of
-from gpt.lab.training import Run
-from gpt.lab.tuning import TunedModel, base_run, tuned_model
 from gpt.model.gpt import GPT
 from gpt.runs.reading import Checkpoint, read_checkpoint
 from gpt.spec.adapter import LoRA

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 from gpt.data.problems.build import build_problems
+from gpt.lab.apparatus.puzzles import of_bytes, puzzle_shards
+from gpt.lab.apparatus.texts import once
+from gpt.lab.apparatus.training import Run
+from gpt.lab.apparatus.tuning import base_run
+from gpt.lab.apparatus.turns import planned, tuned_base
 from gpt.lab.experiment import Setting
-from gpt.lab.puzzles import of_bytes, puzzle_shards
-from gpt.lab.texts import once
-from gpt.lab.training import Run
-from gpt.lab.tuning import base_run
-from gpt.lab.turns import planned, tuned_base
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import MLP

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytok
 from gpt.data.problems.coding import Coding
 from gpt.generation.rollouts import complete
-from gpt.lab.texts import END, once
+from gpt.lab.apparatus.texts import END, once
 from gpt.model.gpt import GPT
 from pytok import shards
 from pytok.tokenizer import Tokenizer

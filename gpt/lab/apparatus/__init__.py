@@ -1,0 +1,1 @@
+"""What experiments are made with: texts, small trainings, definitions to compare with, probes."""
