@@ -182,13 +182,18 @@ def steps_of(setting: Setting) -> Run:
     return Run(steps=setting.size["steps"], device=setting.device)
 
 
+def nothing_more(setting: Setting, gpt: GPT | None) -> Figures:
+    """Return no further figures. A function of the module, so that other processes have it."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """The trials that train the model of an arm."""
 
     model: Callable[[Setting], Architecture]
     how: Callable[[Setting], Run] = steps_of
-    also: Callable[[Setting, GPT | None], Figures] = lambda setting, gpt: {}
+    also: Callable[[Setting, GPT | None], Figures] = nothing_more
     """Returns more figures of the trained model, which is None if it diverged."""
 
     def __call__(self, setting: Setting) -> Figures:
