@@ -187,7 +187,7 @@ def steps_of(setting: Setting) -> Run:
 
 
 def nothing_else(setting: Setting, gpt: GPT | None) -> Figures:
-    """Return no more figures."""
+    """Return no more figures. A function of the module, so that other processes have it."""
     return {}
 
 
