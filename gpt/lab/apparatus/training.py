@@ -69,8 +69,9 @@ class Run:
     schedule: Linear | Cosine = field(default_factory=lambda: Cosine(warmup=0.05, floor=0.1))
     clip: float | None = 1.0
     objective: CrossEntropy | MaskedLM = field(default_factory=CrossEntropy)
-    data: Path | None = None
-    """Token shards. [default: of the English text that Python has, with `vocab` tokens]"""
+    data: Path | Callable[[], Path] | None = None
+    """Token shards, or a function that makes them when a model is trained, not when its cost is
+    computed. [default: of the English text that Python has, with `vocab` tokens]"""
     document_mask: bool = False
     """Whether attention is restricted to tokens of the same document."""
     device: str = "cpu"
@@ -80,6 +81,12 @@ class Run:
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the recipe that replace these: bpe_dropout, dropout_schedule."""
 
+    def shards(self) -> Path:
+        """Return the token shards, which are made if they are not there."""
+        if callable(self.data):
+            return self.data()
+        return self.data or english_shards(self.vocab)
+
 
 def recipe_of(
     architecture: Architecture, how: Run, *, seed: int, rate: float, out: Path | None = None
@@ -87,7 +94,7 @@ def recipe_of(
     """Return the recipe of a run on one thread, or on a GPU; *out* is its folder, if any."""
     on_gpu = how.device != "cpu"
     recipe = Recipe(
-        data=how.data or english_shards(how.vocab),
+        data=how.shards(),
         out=out,
         steps=how.steps,
         batch_size=how.rows,

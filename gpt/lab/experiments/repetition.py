@@ -52,9 +52,9 @@ def how(setting: Setting) -> Run:
 def exposure(setting: Setting) -> Figures:
     """Count how often an arm sees its tokens, and compare the texts of tokens that are split."""
     size, run = setting.size, how(setting)
-    assert run.data is not None
-    data = open_data(run.data)
-    split, tokenizer = data.splits["train"], Tokenizer.load(run.data / "tokenizer.json")
+    shards = run.shards()
+    data = open_data(shards)
+    split, tokenizer = data.splits["train"], Tokenizer.load(shards / "tokenizer.json")
     context = size["context"]
     rows = TrainingRows(split, context=context, vocab_size=VOCAB, seed=setting.seed)
     starts = np.array([rows.start(number) for number in range(rows.per_epoch)])

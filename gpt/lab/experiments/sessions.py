@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from gpt.lab.apparatus.chats import begun, chat_shards, overlapping, text_chat
@@ -93,7 +94,7 @@ def model(setting: Setting) -> Architecture:
 def how(setting: Setting) -> Run:
     """Return how a model is trained: on conversations that it sees one at a time."""
     size = setting.size
-    data = data_of(setting.arm, size["messages"], size["vocab"])
+    data = partial(data_of, setting.arm, size["messages"], size["vocab"])
     vocab, device = size["vocab"], setting.device
     return Run(steps=size["steps"], vocab=vocab, data=data, document_mask=True, device=device)
 

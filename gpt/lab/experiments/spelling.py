@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytok
 from gpt.lab.apparatus.probes import leak
@@ -78,14 +79,18 @@ def model(setting: Setting) -> Architecture:
 
 def how(setting: Setting) -> Run:
     """Return how an arm is trained: on the same questions, in its own tokens."""
-    drawn = questions(words(held_out=False), 1, setting.size["questions"])
     coder = tokenizer(setting)
-    name = f"spelling-{coder.n_vocab}-{len(drawn)}"
+
+    def data() -> Path:
+        drawn = questions(words(held_out=False), 1, setting.size["questions"])
+        name = f"spelling-{coder.n_vocab}-{len(drawn)}"
+        return puzzle_shards(name, [question + answer for question, answer in drawn], coder)
+
     return Run(
         steps=setting.size["steps"],
         rows=int(setting.size["rows"] * ROWS[setting.arm]),
         vocab=coder.n_vocab,
-        data=puzzle_shards(name, [question + answer for question, answer in drawn], coder),
+        data=data,
         device=setting.device,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Callable
+from pathlib import Path
 
 from gpt.lab.apparatus.probes import leak
 from gpt.lab.apparatus.puzzles import completions, of_bytes, puzzle_shards
@@ -75,8 +76,11 @@ def model(setting: Setting) -> Architecture:
 
 def how(setting: Setting) -> Run:
     """Return how an arm is trained, on the same problems in its own order of fields."""
-    name = f"hops-{setting.arm}-{setting.size['texts']}"
-    data = puzzle_shards(name, texts(setting), of_bytes())
+
+    def data() -> Path:
+        name = f"hops-{setting.arm}-{setting.size['texts']}"
+        return puzzle_shards(name, texts(setting), of_bytes())
+
     return Run(steps=setting.size["steps"], rows=32, vocab=257, data=data, device=setting.device)
 
 
