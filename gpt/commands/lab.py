@@ -154,10 +154,8 @@ def run(
     folder = out or OUT / size
     for experiment in chosen:
         _announce(experiment, options, folder)
-    if dry_run:
-        say(f"next: gpt lab run {' '.join(ids)} --size {size}")
-        return 0
-    for experiment in chosen:
+        if dry_run:
+            continue
         with Interruption() as interruption, Bars("trials") as bars:
             outcome = run_experiment(
                 experiment,
@@ -172,7 +170,8 @@ def run(
             return 128 + (interruption.signal or 0)
         write_pages(outcome)
         _print_outcome(outcome)
-    say(f"next: gpt lab report --out {folder}")
+    again = f"gpt lab run {' '.join(ids)} --size {size}"
+    say(f"next: {again}" if dry_run else f"next: gpt lab report --out {folder}")
     return 0
 
 

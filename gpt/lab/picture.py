@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from gpt.lab import statistics
 from gpt.lab.experiment import Bars, Experiment, Grid, Lines, Panel, Points
@@ -31,6 +31,10 @@ WIDTH, HEIGHT = 8.0, 4.0
 ROW = 0.34
 """Inches of a row of bars, or of a grid."""
 MARKERS = "osD^vPX*"
+MOST_INSIDE, MOST_TICKS = 4, 8
+"""Lines whose names are inside the axes, and lengths that are all ticks."""
+FEW_DECADES = 2.5
+"""Decades up to which ticks have names such as 200 and 0.05, not powers of ten."""
 
 
 def picture(experiment: Experiment, results: Results) -> str:
@@ -76,7 +80,8 @@ def _draw_bars(axes: Axes, part: PartResults, panel: Bars) -> None:
         axes.plot([estimate.value], [row], "o", color=color, markersize=7)
     axes.set_yticks(range(len(arms)), arms)
     axes.set_ylim(len(arms) - 0.5, -0.5)
-    axes.set(xlabel=panel.label, xscale="log" if panel.log else "linear")
+    axes.set(xlabel=panel.label)
+    _scale(axes, panel)
 
 
 def _draw_lines(axes: Axes, part: PartResults, panel: Lines) -> None:
@@ -91,12 +96,11 @@ def _draw_lines(axes: Axes, part: PartResults, panel: Lines) -> None:
             low, high = [min(each) for each in seeds], [max(each) for each in seeds]
             axes.fill_between(xs, low, high, color=color, alpha=0.15, linewidth=0)
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
-    axes.legend(frameon=False)
+    _name_arms(axes, len(_arms(panel, part)))
     _scale(axes, panel)
-    if "x" in panel.log:  # decades say little of lengths such as 512, 1024, 2048
-        axes.set_xticks(part.series(_arms(panel, part)[0], panel.x), minor=False)
-        axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.xaxis.minorticks_off()
+    xs = part.series(_arms(panel, part)[0], panel.x)
+    if "x" in panel.log and len(xs) <= MOST_TICKS:  # lengths such as 512, 1024, 2048
+        axes.set_xticks(xs, minor=False)
 
 
 def _draw_points(axes: Axes, part: PartResults, panel: Points) -> None:
@@ -109,7 +113,7 @@ def _draw_points(axes: Axes, part: PartResults, panel: Points) -> None:
         if math.isfinite(y.low):
             axes.plot([x, x], [y.low, y.high], color=color, linewidth=1.5)
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+    _name_arms(axes, 0)
     _scale(axes, panel)
 
 
@@ -131,9 +135,26 @@ def _draw_grid(axes: Axes, part: PartResults, panel: Grid) -> None:
     axes.spines[:].set_visible(False)
 
 
+def _name_arms(axes: Axes, lines: int) -> None:
+    """Draw the legend: inside, where there is space, of a few *lines*, otherwise beside."""
+    if 0 < lines <= MOST_INSIDE:
+        axes.legend(frameon=False)
+    else:
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+
+
 def _scale(axes: Axes, panel: Panel) -> None:
+    """Set log scales with ticks at 1, 2 and 5: a decade is more than some axes have."""
     for name in panel.log:
         axes.set(**{f"{name}scale": "log"})
+        axis = axes.xaxis if name == "x" else axes.yaxis
+        low, high = axis.get_view_interval()
+        decades = math.log10(high / low) if low > 0 else 1.0
+        subs = (1.0, 2.0, 5.0) if decades < FEW_DECADES else (1.0,)
+        axis.set_major_locator(LogLocator(subs=subs))
+        if decades < FEW_DECADES:
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(NullLocator())
 
 
 DRAW: dict[type[Panel], Callable[[Axes, PartResults, Any], None]] = {
