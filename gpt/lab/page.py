@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -144,19 +145,19 @@ def _arms_table(results: Results, name: str, document: Mapping[str, Any]) -> str
     """Return the figures of the arms of a part: means with their intervals."""
     part = results[name]
     rates = document["rates"].get(name, {})
-    first = part.trials[name, part.part.arms[0], part.best_rate(part.part.arms[0]), part.seeds[0]]
     exact = {check.figure for check in part.part.checks if isinstance(check, Below | Equal)}
+    found = {arm: part.numbers(arm) for arm in part.part.arms}
     figures = [
-        figure
-        for figure, value in first.items()
-        if not isinstance(value, list) and figure not in exact
+        name for name in dict.fromkeys(itertools.chain(*found.values())) if name not in exact
     ]
     if not figures:
         return ""
     rows = []
-    for arm in part.part.arms:
-        estimates = [statistics.mean(part.values(arm, figure)) for figure in figures]
-        cells = [_interval(vars(estimate)) for estimate in estimates]
+    for arm, numbers in found.items():
+        cells = [
+            _interval(vars(statistics.mean(numbers[figure]))) if figure in numbers else ""
+            for figure in figures
+        ]
         chosen = [_rate(rates[arm], part.part)] if rates else []
         rows.append((arm, *chosen, *cells))
     return _table(("arm", *(["best rate"] if rates else []), *figures), rows)

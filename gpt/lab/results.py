@@ -66,6 +66,13 @@ class PartResults:
         rate = self.best_rate(arm)
         return [number(self.trials[self.part.name, arm, rate, s][figure]) for s in seeds]
 
+    def numbers(self, arm: str) -> dict[str, list[float]]:
+        """Return all figures of *arm* that are no series, for each seed in order."""
+        rate = self.best_rate(arm)
+        first = self.trials[self.part.name, arm, rate, self.seeds[0]]
+        names = [name for name, value in first.items() if not isinstance(value, list)]
+        return {name: self.values(arm, name) for name in names}
+
     def repetitions(self, arm: str, figure: str) -> list[float]:
         """Return all repetitions of *figure* of *arm*: its series, of all seeds."""
         return [value for series in self.by_seed(arm, figure) for value in series]

@@ -85,3 +85,14 @@ def test_the_page_of_all_needs_no_other_file(outcome: Outcome) -> None:
     assert "http-equiv" not in text
     assert "<script" not in text
     assert "<svg" in text
+
+
+def test_arms_can_have_different_figures(outcome: Outcome) -> None:
+    """A baseline that is not trained, for example."""
+    results = outcome.results
+    for (part, arm, *_), figures in results["loss"].trials.items():
+        if (part, arm) == ("loss", "better"):
+            figures["steps"] = 3.0  # type: ignore[index]
+    text = page(outcome.experiment, read_results(outcome.path), results)
+
+    assert "| arm | best rate | loss | steps |" in text
