@@ -14,7 +14,7 @@ from gpt.lab.machine import environment
 from gpt.lab.record import Record, finite
 from gpt.lab.results import NOISE, PartResults, Results, key_of
 from gpt.lab.statistics import Estimate
-from gpt.lab.workers import run_trials
+from gpt.lab.workers import run_trials, workers
 from pytok.counted import counted
 
 Progress = Callable[[str, int, int], object]
@@ -109,19 +109,20 @@ def run(
             f"{experiment.id}: {counted(record.dropped, 'trial')} of another version of it or of "
             "its sizes count no more"
         )
-    while missing := _missing(experiment, options, _figures(record)):
-        part = missing[0][0]
-        phase = f"{experiment.id}: {part.name}"
-        if missing[0][1].seed in part.tuning_seeds:
-            phase += ", learning rates"
-        progress(phase, 0, len(missing))
-        jobs = options.jobs if part.kind != "SPEED" and options.device == "cpu" else 1
-        for done, trial in enumerate(run_trials(missing, jobs=jobs, stop=stop), 1):
-            part, setting, figures, seconds = trial
-            record.add(part.name, setting, figures, seconds)
-            progress(phase, done, len(missing))
-        if stop():
-            return None
+    with workers(options.jobs) as pool:
+        while missing := _missing(experiment, options, _figures(record)):
+            part = missing[0][0]
+            phase = f"{experiment.id}: {part.name}"
+            if missing[0][1].seed in part.tuning_seeds:
+                phase += ", learning rates"
+            progress(phase, 0, len(missing))
+            jobs = options.jobs if part.kind != "SPEED" and options.device == "cpu" else 1
+            trials = run_trials(missing, pool, jobs=jobs, stop=stop)
+            for done, (part, setting, figures, seconds) in enumerate(trials, 1):
+                record.add(part.name, setting, figures, seconds)
+                progress(phase, done, len(missing))
+            if stop():
+                return None
     outcome = conclude(experiment, options, record)
     made_on = record.environment or environment()
     record.finish({**described(outcome, options), "environment": made_on})

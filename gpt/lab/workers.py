@@ -21,42 +21,47 @@ POLL = 0.2
 """Seconds between two looks at whether to stop."""
 
 
+def workers(jobs: int) -> ProcessPoolExecutor:
+    """Return up to *jobs* processes that make trials, a context; each starts when it is needed."""
+    return ProcessPoolExecutor(
+        max_workers=jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin_worker,
+    )
+
+
 def run_trials(
     trials: Sequence[tuple[Part, Setting]],
+    pool: ProcessPoolExecutor,
     *,
     jobs: int,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[Part, Setting, Figures, float]]:
-    """Make *trials* in *jobs* processes; yield each when it is over, in any order.
+    """Make *trials* in *pool*, *jobs* beside each other; yield each when it is over, in any order.
 
     If *stop* returns True, those in progress are still yielded, and no others start. Raises
     TrainingError naming the trial that failed.
     """
     waiting = list(reversed(trials))
     running: dict[Future[tuple[Figures, float]], tuple[Part, Setting]] = {}
-    with ProcessPoolExecutor(
-        max_workers=max(1, min(jobs, len(trials))),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin_worker,
-    ) as pool:
-        while waiting or running:
-            while waiting and len(running) < jobs and not stop():
-                part, setting = waiting.pop()
-                running[pool.submit(_measured, part.measure, setting)] = part, setting
-            if not running:
-                return
-            done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
-            for future in done:
-                part, setting = running.pop(future)
-                try:
-                    figures, seconds = future.result()
-                except Exception as error:
-                    rate = "" if setting.rate is None else f", rate {setting.rate:g}"
-                    raise TrainingError(
-                        f"part {part.name}, arm {setting.arm}{rate}, seed {setting.seed}: "
-                        f"{type(error).__name__}: {error}"
-                    ) from error
-                yield part, setting, figures, seconds
+    while waiting or running:
+        while waiting and len(running) < jobs and not stop():
+            part, setting = waiting.pop()
+            running[pool.submit(_measured, part.measure, setting)] = part, setting
+        if not running:
+            return
+        done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
+        for future in done:
+            part, setting = running.pop(future)
+            try:
+                figures, seconds = future.result()
+            except Exception as error:
+                rate = "" if setting.rate is None else f", rate {setting.rate:g}"
+                raise TrainingError(
+                    f"part {part.name}, arm {setting.arm}{rate}, seed {setting.seed}: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+            yield part, setting, figures, seconds
 
 
 def _measured(measure: Callable[[Setting], Figures], setting: Setting) -> tuple[Figures, float]:

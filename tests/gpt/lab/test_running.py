@@ -15,10 +15,11 @@ from gpt.lab.checks import Verdict
 from gpt.lab.experiment import TUNING_SEEDS, Part, Setting
 from gpt.lab.record import Record
 from gpt.lab.running import Options, Outcome, run
+from gpt.lab.workers import run_trials, workers
 from tests.gpt.lab import small
 
 
-def in_process(trials: Any, *, jobs: int, stop: Any = lambda: False) -> Iterator[Any]:
+def in_process(trials: Any, pool: Any, *, jobs: int, stop: Any = lambda: False) -> Iterator[Any]:
     """Make trials one after another, here."""
     for part, setting in trials:
         if stop():
@@ -88,8 +89,8 @@ def test_a_stopped_run_goes_on_with_the_trials_that_it_has(tmp_path: Path) -> No
     """None is made twice, and the results are those of a run that was not stopped."""
     made: list[Setting] = []
 
-    def counting(trials: Any, **options: Any) -> Iterator[Any]:
-        for each in in_process(trials, **options):
+    def counting(trials: Any, pool: Any, **options: Any) -> Iterator[Any]:
+        for each in in_process(trials, pool, **options):
             made.append(each[1])
             yield each
 
@@ -161,11 +162,11 @@ def test_trials_of_workers_are_those_of_this_process(tmp_path: Path) -> None:
     experiment = small.experiment()
     part: Part = experiment.part("loss")
     settings = [Setting(arm="base", size={}, rate=0.1, seed=seed) for seed in range(3)]
-    found = running.run_trials([(part, setting) for setting in settings], jobs=2)
+    with workers(2) as pool:
+        trials = [(part, setting) for setting in settings]
+        found = {setting.seed: each for _, setting, each, _ in run_trials(trials, pool, jobs=2)}
 
-    assert {setting.seed: figures for _, setting, figures, _ in found} == {
-        setting.seed: part.measure(setting) for setting in settings
-    }
+    assert found == {setting.seed: part.measure(setting) for setting in settings}
 
 
 def test_a_trial_that_fails_in_workers_is_named(tmp_path: Path) -> None:
@@ -173,8 +174,8 @@ def test_a_trial_that_fails_in_workers_is_named(tmp_path: Path) -> None:
     part = small.experiment(measure=small.failing).part("loss")
     setting = Setting(arm="base", size={}, rate=0.1, seed=3)
     expected = "part loss, arm base, rate 0.1, seed 3: ValueError: no such thing"
-    with pytest.raises(TrainingError, match=expected):
-        list(running.run_trials([(part, setting)], jobs=1))
+    with workers(1) as pool, pytest.raises(TrainingError, match=expected):
+        list(run_trials([(part, setting)], pool, jobs=1))
 
 
 def test_results_keep_the_machine_of_their_trials(
