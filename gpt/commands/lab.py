@@ -45,7 +45,7 @@ size_option = option(
     cls=Group,
     examples="""
     gpt lab list
-    gpt lab run swa mla
+    gpt lab run skew
     gpt lab report
     """,
 )
@@ -90,7 +90,7 @@ def list_(size: str, out: Path | None) -> int:
     "run",
     cls=Command,
     examples="""
-    gpt lab run swa
+    gpt lab run skew
     gpt lab run glu preln --size cpu --jobs 2
     gpt lab run glu --seeds 5 --first-seed 100 --out again
     gpt lab run all --dry-run
