@@ -51,7 +51,7 @@ def pair(order: str, length: int, draw: random.Random) -> Pair:
     """Draw a pair.
 
     >>> pair("reversed", 3, random.Random(0))
-    Pair(source='<gga', target='AGG')
+    Pair(source='<ihe', target='EHI')
     """
     letters = "".join(draw.choices(LETTERS, k=length))
     written = letters if order == "monotone" else letters[::-1]

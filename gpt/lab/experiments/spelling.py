@@ -118,7 +118,7 @@ def bookkeeping(setting: Setting) -> Figures:
     wrong = 0
     for question, answer in asked:
         word, letter = question[1:-1].split(" ")
-        wrong += len(re.findall(letter, word)) != int(answer)
+        wrong += sum(each == letter for each in word) != int(answer)
     texts = [question + answer for question, answer in asked]
     tokens = sum(map(len, coder.encode_ordinary_batch(texts)))
     return {
