@@ -50,7 +50,12 @@ SAMPLES = "a0 \n\t_-.:/@<>([éß中א\u200e\u202f\u2068👍"
 
 ENDS = ("\n", "\0")
 
-OWN_TEXT = {"gpt.spec.fields": "docstrings of the specs"}
+OWN_TEXT = {
+    "gpt.lab.apparatus.plain_bpe": "texts of experiments",
+    "gpt.lab.apparatus.words": "texts of experiments",
+    "gpt.lab.experiments.ladgpt": "a chat that is generated; the pattern is lad-gpt's",
+    "gpt.spec.fields": "docstrings of the specs",
+}
 """Modules whose patterns read no foreign text, and what they read instead."""
 
 TRUSTED = {

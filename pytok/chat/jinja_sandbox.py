@@ -26,7 +26,7 @@ CALL = 10
 """Steps that a call counts as, where a round of a loop is one."""
 MOST_CHARACTERS = 100_000_000
 """Longest string, and largest number: no conversation is as long."""
-WIDTH = re.compile(r"[%:][^a-zA-Z%}]*\d{8}")
+WIDTH = re.compile(r"[%:][^a-zA-Z0-9%:}]*[0-9]{8}|[.][0-9]{8}")
 """A width in a format, of either kind, that is too large."""
 
 _steps: ContextVar[int] = ContextVar("steps", default=0)
