@@ -6,6 +6,7 @@ A message is ``{"role": "user", "content": "2 + 2?"}``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from gpt.errors import DataError
@@ -46,16 +47,16 @@ def plain(content: Content) -> str | list[dict[str, str]]:
     return content if isinstance(content, str) else [each._asdict() for each in content]
 
 
-def are_messages(contents: Iterable[tuple[int, Content]]) -> bool:
-    """Return whether *contents*, each with its line, are messages.
+def are_messages(path: Path, contents: Iterable[tuple[int, Content]]) -> bool:
+    """Return whether *contents* of *path*, each with its line, are messages.
 
     Raises DataError naming two lines, one of which is text.
     """
     forms = {isinstance(content, str): line for line, content in contents}
     if len(forms) == 2:
         raise DataError(
-            f"line {forms[True]} is text, and line {forms[False]} a list of messages; write all in "
-            "one form"
+            f"{path}: line {forms[True]} is text, and line {forms[False]} a list of messages; "
+            "write all in one form"
         )
     return False in forms
 

@@ -32,10 +32,7 @@ class Prompts:
         data = _read(file)
         self._problems: dict[Split, list[Problem]] = {"train": [], "val": []}
         parsed = parse(data, file, needs_answers=spec.reward is None)
-        try:
-            self.templated = are_messages((line, each.prompt) for line, each in parsed)
-        except DataError as error:
-            raise DataError(f"{file}: {error}") from None
+        self.templated = are_messages(file, ((line, each.prompt) for line, each in parsed))
         for _, problem in parsed:
             self._problems[split_of(problem.prompt)].append(problem)
         if not self._problems["train"]:

@@ -65,10 +65,7 @@ class PreferenceData:
         """Read and render the file of *recipe*; raises DataError naming a line that is wrong."""
         path = recipe.data
         file = read_preferences(path, paired=_objective(recipe).PAIRED)
-        try:
-            templated = are_messages((each.line, each.prompt) for each in file.preferences)
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from None
+        templated = are_messages(path, ((each.line, each.prompt) for each in file.preferences))
         tokenizer = base.tokenizer()
         if templated:
             render = chat_renderer(required_template(base, path), tokenizer)
