@@ -10,12 +10,11 @@ from typing import Any
 
 from gpt.lab.apparatus.probes import leak
 from gpt.lab.apparatus.texts import english_shards, once
-from gpt.lab.apparatus.training import BITS, DIVERGED, LEAK, Run, causality
+from gpt.lab.apparatus.training import BITS, DIVERGED, LEAK, Run, causality, small_model
 from gpt.lab.apparatus.tuning import base_run, tuned_model
 from gpt.lab.experiment import TUNING_SEEDS, Check, Figures, Part, Setting, Sizes
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 
 MODULES = (
     *("argparse", "ast", "calendar", "cmd", "codecs", "configparser", "copy", "csv", "dataclasses"),
@@ -75,12 +74,7 @@ def code_shards(*, characters: int, extend: int = 0, vocab: int = VOCAB) -> Path
 
 def english_model(setting: Setting) -> Architecture:
     """Return the architecture of the base, of the size of *setting*."""
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
-    )
+    return small_model(setting)
 
 
 def english_base(setting: Setting, seed: int = 0) -> Path:

@@ -13,12 +13,11 @@ from torch.nn import functional as F
 
 from gpt.data.batch import Batch
 from gpt.lab.apparatus.texts import once, shards_of
-from gpt.lab.apparatus.training import Run
+from gpt.lab.apparatus.training import Run, small_model
 from gpt.lab.apparatus.tuning import base_run
 from gpt.lab.apparatus.turns import planned, tuned_base, write_chats
 from gpt.lab.experiment import Setting
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from gpt.spec.schedule import Linear
 from gpt.training.tuning.planning import TuningPlan
 
@@ -47,11 +46,10 @@ def facts(names: Sequence[str], rng: random.Random) -> list[tuple[str, str]]:
 
 def model(setting: Setting) -> Architecture:
     """Return the model of all arms."""
-    return Architecture(
+    return small_model(
+        setting,
         context=16,
         layers=2,
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
         tie=False,
     )
 

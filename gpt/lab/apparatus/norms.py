@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpt.lab.apparatus.training import small_model
 from gpt.lab.checks import Above, Below, Equal
 from gpt.lab.experiment import Figures, Part, Setting, Sizes
 from gpt.nn.build import site_of
@@ -235,11 +236,8 @@ def model(
     setting: Setting, norms: Mapping[str, LayerNorm | RMSNorm | BatchNorm | None]
 ) -> Architecture:
     """Return the model of an arm, whose name begins with that of its norm."""
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
+    return small_model(
+        setting,
         norm=norms[setting.arm.partition(",")[0]],
     )
 

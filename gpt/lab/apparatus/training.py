@@ -28,6 +28,7 @@ from gpt.parallel.runtime import Runtime
 from gpt.report.events import NullReporter
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture, GPTConfig
+from gpt.spec.attention import GroupedQuery
 from gpt.spec.objective import CrossEntropy, MaskedLM
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.recipe import Recipe
@@ -44,6 +45,17 @@ ROUNDING = 1e-4
 """Largest `leak` of a causal model, in float32."""
 WINDOWS = 40
 """Points of a curve of losses, each the mean of as many steps."""
+
+
+def small_model(setting: Setting, **fields: Any) -> Architecture:
+    """Return a decoder with four heads, of the context, layers and width of a trial.
+
+    *fields* are those of `Architecture` in which an arm or an experiment differs.
+    """
+    size = {
+        name: setting.size[name] for name in ("context", "layers", "width") if name not in fields
+    }
+    return Architecture(**{"attention": GroupedQuery(heads=4, kv_heads=4), **size, **fields})
 
 
 @dataclass(frozen=True, kw_only=True)

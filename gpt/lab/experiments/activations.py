@@ -11,12 +11,11 @@ from torch import Tensor
 from gpt.data.shards import TrainingRows, open_data, open_split
 from gpt.lab.apparatus.activations import VALUES, function_of
 from gpt.lab.apparatus.texts import english_shards
-from gpt.lab.apparatus.training import BITS, Training, training_part
+from gpt.lab.apparatus.training import BITS, Training, small_model, training_part
 from gpt.lab.checks import Above, Below, Greater, Less, NotWorse
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
 from gpt.model.gpt import GPT
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import MLP, Activation
 
 VOCAB, LAYERS = 512, 50
@@ -42,11 +41,8 @@ def depth(setting: Setting) -> Figures:
 
 def model(setting: Setting) -> Architecture:
     """Return the model of an arm."""
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
+    return small_model(
+        setting,
         mlp=MLP(activation=cast(Activation, setting.arm)),
     )
 

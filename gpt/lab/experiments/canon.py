@@ -9,12 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gpt.lab.apparatus.probes import cache_error, leak, random_model
-from gpt.lab.apparatus.training import BITS, ROUNDING, Training, training_part
+from gpt.lab.apparatus.training import BITS, ROUNDING, Training, small_model, training_part
 from gpt.lab.checks import Below, Less, NotWorse
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Source
 from gpt.nn.convolution import ShortConvolution
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from gpt.spec.convolution import Canon
 from gpt.spec.embedding import TokenShift
 from gpt.spec.position import Rope
@@ -32,11 +31,8 @@ CONVOLVING = [arm for arm in CONVOLUTIONS if arm != "none"]
 def model(setting: Setting) -> Architecture:
     """Return the model of an arm: its convolutions, and whether it has rotary positions."""
     name, _, without = setting.arm.partition(", ")
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
+    return small_model(
+        setting,
         position=None if without else Rope(),
         **CONVOLUTIONS[name],
     )

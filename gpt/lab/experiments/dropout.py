@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from gpt.lab.apparatus import digits
 from gpt.lab.apparatus.probes import random_ids, random_model
 from gpt.lab.apparatus.texts import short_shards
-from gpt.lab.apparatus.training import BITS, Run, Training, training_part
+from gpt.lab.apparatus.training import BITS, Run, Training, small_model, training_part
 from gpt.lab.checks import Below, Less, NotWorse
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
 from gpt.nn.dropout import Dropout as DropoutModule
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from gpt.spec.dropout import Dropout
 
 VOCAB = 512
@@ -97,11 +96,8 @@ def classify(setting: Setting) -> Figures:
 
 def model(setting: Setting) -> Architecture:
     """Return the decoder of an arm, with dropout after the embedding and each branch."""
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
+    return small_model(
+        setting,
         dropout=Dropout(rate=p_of(setting)),
     )
 

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from gpt.lab.apparatus.gradients import deviation, directions, variance
 from gpt.lab.apparatus.texts import english_shards
-from gpt.lab.apparatus.training import Run, Training, task_of, training_loss, training_part
+from gpt.lab.apparatus.training import (
+    Run,
+    Training,
+    small_model,
+    task_of,
+    training_loss,
+    training_part,
+)
 from gpt.lab.checks import Below, Greater, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
 from gpt.model.gpt import GPT
@@ -19,7 +26,6 @@ from gpt.nn.dropout import Dropout as DropoutModule
 from gpt.nn.dropout import set_dropout
 from gpt.optim.build import DROPOUT_SCHEDULES
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from gpt.spec.dropout import Dropout
 from gpt.spec.schedule import EarlyDropout, LateDropout
 
@@ -32,11 +38,8 @@ SCHEDULES: dict[str, EarlyDropout | LateDropout] = {
 
 def model(setting: Setting) -> Architecture:
     """Return the model of an arm."""
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
+    return small_model(
+        setting,
         dropout=Dropout(rate=0.0 if setting.arm == "none" else P),
     )
 

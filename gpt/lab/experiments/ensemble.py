@@ -14,7 +14,16 @@ from gpt.evaluation.bits_per_byte import evaluate
 from gpt.generation.ensemble import Ensemble
 from gpt.lab.apparatus.probes import leak, random_ids, random_model
 from gpt.lab.apparatus.texts import english, shards_of
-from gpt.lab.apparatus.training import BITS, DIVERGED, LEAK, ROUNDING, Run, Training, recipe_of
+from gpt.lab.apparatus.training import (
+    BITS,
+    DIVERGED,
+    LEAK,
+    ROUNDING,
+    Run,
+    Training,
+    recipe_of,
+    small_model,
+)
 from gpt.lab.apparatus.tuning import base_run
 from gpt.lab.checks import Above, Below, Less
 from gpt.lab.experiment import (
@@ -34,7 +43,6 @@ from gpt.report.events import NullReporter
 from gpt.runs.reading import read_checkpoint
 from gpt.runs.store import Memory
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from gpt.spec.objective import Distillation
 from gpt.training.loop import train
 
@@ -50,12 +58,7 @@ def text_shards(characters: int) -> Path:
 
 def model(setting: Setting) -> Architecture:
     """Return the model of all arms."""
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
-    )
+    return small_model(setting)
 
 
 def how(setting: Setting) -> Run:

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from gpt.lab.apparatus.probes import random_model
-from gpt.lab.apparatus.training import BITS, Training, training_part
+from gpt.lab.apparatus.training import BITS, Training, small_model, training_part
 from gpt.lab.checks import Below, Less, Ranked
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Sizes, Source
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import MLP
 
 MLPS = {
@@ -41,11 +40,8 @@ PLAIN, GATED = ("ReLU", "GELU", "Swish"), ("Bilinear", "GEGLU", "SwiGLU", "ReGLU
 
 def model(setting: Setting) -> Architecture:
     """Return the model of an arm."""
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
+    return small_model(
+        setting,
         mlp=MLPS[setting.arm],
     )
 

@@ -17,6 +17,7 @@ from gpt.lab.apparatus.training import (
     DIVERGED,
     LEAK,
     Training,
+    small_model,
     steps_of,
     trained,
     training_part,
@@ -83,11 +84,8 @@ def model(setting: Setting) -> Architecture:
         "experts, no balance": Experts(expert=gated(hidden), balance=None),
         "dense, equal total": gated(EXPERTS * hidden),
     }
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
+    return small_model(
+        setting,
         mlp=mlps[setting.arm],
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from gpt.lab.apparatus.probes import cache_error, random_model
 from gpt.lab.apparatus.stories import exact, f1, story
 from gpt.lab.apparatus.texts import once, shards_of
-from gpt.lab.apparatus.training import Run
+from gpt.lab.apparatus.training import Run, small_model
 from gpt.lab.apparatus.tuning import base_run
 from gpt.lab.apparatus.turns import Said, answers, in_memory, planned, write_chats
 from gpt.lab.checks import Below, Equal, Greater, NotWorse, Within
@@ -23,7 +23,6 @@ from gpt.lab.experiment import (
     Source,
 )
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from gpt.training.tasks.conversations import ChatData
 from gpt.training.tasks.starting import starting_model
 from gpt.training.tuning.planning import TuningPlan
@@ -37,11 +36,9 @@ HELD_OUT_SEED, VOCAB = 2, 380
 
 def model(setting: Setting) -> Architecture:
     """Return the model of all arms."""
-    return Architecture(
+    return small_model(
+        setting,
         context=64,
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
     )
 
 

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gpt.lab.apparatus.training import Run, Training, training_part
+from gpt.lab.apparatus.training import Run, Training, small_model, training_part
 from gpt.lab.checks import Below, Factor, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
 from gpt.optim.build import build_optimizer
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.schedule import Linear
 
@@ -69,12 +68,7 @@ def definition(setting: Setting) -> Figures:
 
 def model(setting: Setting) -> Architecture:
     """Return the model, the same for all arms."""
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
-    )
+    return small_model(setting)
 
 
 def how(setting: Setting) -> Run:

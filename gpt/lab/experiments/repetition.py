@@ -6,11 +6,10 @@ import numpy as np
 
 from gpt.data.shards import TrainingRows, open_bpe_dropout, open_data
 from gpt.lab.apparatus.texts import short_shards
-from gpt.lab.apparatus.training import BITS, Run, Training, training_part
+from gpt.lab.apparatus.training import BITS, Run, Training, small_model, training_part
 from gpt.lab.checks import Above, Below, Equal, Greater, Less, NotWorse
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from gpt.spec.dropout import Dropout
 from gpt.spec.optimizer import AdamW
 from pytok.tokenizer import Tokenizer
@@ -28,11 +27,8 @@ def epochs(setting: Setting) -> int:
 
 def model(setting: Setting) -> Architecture:
     """Return the model of an arm."""
-    return Architecture(
-        context=setting.size["context"],
-        layers=setting.size["layers"],
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
+    return small_model(
+        setting,
         dropout=Dropout(rate=0.1 if setting.arm == "dropout" else 0.0),
     )
 

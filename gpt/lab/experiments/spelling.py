@@ -11,7 +11,7 @@ import pytok
 from gpt.lab.apparatus.probes import leak
 from gpt.lab.apparatus.puzzles import completions, of_bytes, puzzle_shards
 from gpt.lab.apparatus.texts import END, english, once
-from gpt.lab.apparatus.training import LEAK, ROUNDING, Run, Training, trained
+from gpt.lab.apparatus.training import LEAK, ROUNDING, Run, Training, small_model, trained
 from gpt.lab.checks import Above, Below, Equal, Greater
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -24,7 +24,6 @@ from gpt.lab.experiment import (
     Source,
 )
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 from pytok.tokenizer import Tokenizer
 
 ROWS = {"letters": 1.0, "BPE": 0.5, "BPE, equal FLOPs": 1.0}
@@ -69,11 +68,10 @@ def questions(known: Sequence[str], seed: int, count: int) -> list[tuple[str, st
 
 def model(setting: Setting) -> Architecture:
     """Return the model of all arms, but for the rows of its embedding."""
-    return Architecture(
+    return small_model(
+        setting,
         context=64,
         layers=3,
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
     )
 
 

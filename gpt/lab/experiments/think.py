@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gpt.lab.apparatus.probes import leak
 from gpt.lab.apparatus.puzzles import completions, of_bytes, puzzle_shards
-from gpt.lab.apparatus.training import LEAK, ROUNDING, Run, Training, trained
+from gpt.lab.apparatus.training import LEAK, ROUNDING, Run, Training, small_model, trained
 from gpt.lab.checks import Below, Equal, Greater, Within
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -22,7 +22,6 @@ from gpt.lab.experiment import (
     Source,
 )
 from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
 
 TEXTS = 20_000
 HOPS = range(2, 10)
@@ -66,11 +65,10 @@ def texts(setting: Setting) -> list[str]:
 
 def model(setting: Setting) -> Architecture:
     """Return the model of all arms; two problems fit its context."""
-    return Architecture(
+    return small_model(
+        setting,
         context=48,
         layers=2,
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
     )
 
 
