@@ -83,6 +83,14 @@ def report(name: str, runs: Sequence[Path]) -> None:
 @click.option("--steps", type=int, help="Steps of each run.  [default: those of the rung]")
 @click.option("--width", type=int, help="Width of the student.  [default: that of the teachers]")
 @click.option("--seeds", default=1, show_default=True, help="Repeat with seeds 0, 1, ...")
+@click.option(
+    "--arm",
+    "arms",
+    type=click.Choice(list(ARMS)),
+    multiple=True,
+    default=list(ARMS),
+    help="What is trained besides the ensemble; several may be given.  [default: all]",
+)
 def main(
     train_file: Path,
     val_file: Path,
@@ -91,6 +99,7 @@ def main(
     steps: int | None,
     width: int | None,
     seeds: int,
+    arms: Sequence[str],
 ) -> None:
     """Distill an ensemble, and compare it with models of the data alone."""
     rung = next(each for each in RUNGS if each.seconds == int(seconds))
@@ -105,9 +114,9 @@ def main(
             train(recipe_of(rung, data, folder, first + member, CrossEntropy(), None))
             report(f"seed {seed}, teacher {member}", [folder])
         report(f"seed {seed}, ensemble of {MEMBERS}", teachers)
-        for arm, fields in ARMS.items():
+        for arm in arms:
             objective: AnyObjective = CrossEntropy()
-            if fields is not None:
+            if (fields := ARMS[arm]) is not None:
                 objective = Distillation(teachers=tuple(teachers), **fields)
             folder = out / f"seed-{seed}-{arm.replace(' ', '-').replace(',', '')}-{width or 'same'}"
             train(recipe_of(rung, data, folder, first + MEMBERS, objective, width))

@@ -11,7 +11,7 @@ import click
 from gpt.commands.interruption import Interruption
 from gpt.commands.options import PATH, command_line
 from gpt.commands.settings import OptionsError
-from gpt.errors import ConfigError
+from gpt.errors import ConfigError, GPTError, TrainingError
 from pytok.commands.help import Command, Group, option
 from pytok.counted import counted
 from pytok.terminal import Bars, say
@@ -137,12 +137,13 @@ def run(
 ) -> int:
     """Run experiments, and write their results, pictures and pages.
 
-    ID is an experiment, or several; "all" is every one. Ctrl-C ends a run after the trials in
-    progress, and the same command continues it.
+    ID is an experiment, or several; "all" is every one. One that fails does not keep the others
+    from running. Ctrl-C ends a run after the trials in progress, and the same command continues it.
     """
     from gpt.lab.page import write_pages
     from gpt.lab.running import Options
     from gpt.lab.running import run as run_experiment
+    from gpt.lab.workers import workers
 
     chosen = _chosen(ids)
     options = Options(
@@ -152,24 +153,38 @@ def run(
         jobs=jobs or os.cpu_count() or 1,
     )
     folder = out or OUT / size
+    failed: list[str] = []
+    pool = workers(options.jobs)
     for experiment in chosen:
         _announce(experiment, options, folder)
         if dry_run:
             continue
         with Interruption() as interruption, Bars("trials") as bars:
-            outcome = run_experiment(
-                experiment,
-                folder,
-                options,
-                progress=bars.update,
-                notice=say,
-                stop=interruption.happened,
-            )
+            try:
+                outcome = run_experiment(
+                    experiment,
+                    folder,
+                    options,
+                    pool=pool,
+                    progress=bars.update,
+                    notice=say,
+                    stop=interruption.happened,
+                )
+            except GPTError as error:
+                if len(chosen) == 1:
+                    raise
+                say(f"{experiment.id}: {error}")
+                failed.append(experiment.id)
+                pool.shutdown(cancel_futures=True)
+                pool = workers(options.jobs)  # a worker may have died
+                continue
         if outcome is None:
             say(f"{experiment.id}: stopped; to continue: {command_line()}")
             return 128 + (interruption.signal or 0)
         write_pages(outcome)
         _print_outcome(outcome)
+    if failed:
+        raise TrainingError(f"failed: {', '.join(failed)}; the others have results")
     again = f"gpt lab run {' '.join(ids)} --size {size}"
     say(f"next: {again}" if dry_run else f"next: gpt lab report --out {folder}")
     return 0

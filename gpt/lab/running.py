@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,12 +94,14 @@ def run(
     folder: Path,
     options: Options = Options(),
     *,
+    pool: ProcessPoolExecutor | None = None,
     progress: Progress = lambda id, done, total: None,
     notice: Callable[[str], object] = lambda text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Outcome | None:
     """Make the trials of *experiment* that *folder* has not, and write its results there.
 
+    *pool* has the workers of several experiments, which start once. [default: workers of its own]
     *notice* is called with what a user should know. Returns None if *stop* has returned True before
     the end; the same call then continues. Raises DataError for results that cannot be continued,
     TrainingError for a trial that fails.
@@ -109,7 +113,7 @@ def run(
             f"{experiment.id}: {counted(record.dropped, 'trial')} of another version of it or of "
             "its sizes count no more"
         )
-    with workers(options.jobs) as pool:
+    with workers(options.jobs) if pool is None else nullcontext(pool) as pool:
         while missing := _missing(experiment, options, _figures(record)):
             part = missing[0][0]
             phase = f"{experiment.id}: {part.name}"

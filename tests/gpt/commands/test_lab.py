@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,17 @@ def test_a_report_without_results_is_refused(capsys: pytest.CaptureFixture[str])
     """With the command that makes some."""
     assert main(["lab", "report"]) == 2
     assert "`gpt lab run ID` writes some" in capsys.readouterr().err
+
+
+def test_an_experiment_that_fails_does_not_keep_the_others_from_running(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named when it fails and at the end, and the status is an error's."""
+    broken = dataclasses.replace(small.experiment(measure=small.failing), id="broken")
+    monkeypatch.setattr(catalog, "experiments", lambda: [broken, small.experiment()])
+
+    assert main(["lab", "run", "all", "--size", "smoke", "--jobs", "1"]) == 1
+    err = capsys.readouterr().err
+    assert "broken: part loss, arm base, rate 0.01, seed 0: ValueError: no such thing\n" in err
+    assert "failed: broken; the others have results" in err
+    assert (tmp_path / "lab/smoke/small.json").exists()
