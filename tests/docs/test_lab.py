@@ -8,10 +8,12 @@ import pytest
 
 from benches.lab import FOLDER, README, readme, timings
 from gpt.lab.catalog import IDS, experiment
+from gpt.lab.experiment import Setting
 from gpt.lab.page import page, read_results
 from gpt.lab.record import Record
 from gpt.lab.running import Options, conclude, described
 from gpt.lab.timing import TIMINGS
+from tests.docs.documents import blocks
 
 RESULTS = [id for id in IDS if (FOLDER / f"{id}.json").exists()]
 
@@ -56,3 +58,21 @@ def test_the_table_is_that_of_the_results() -> None:
 def test_the_times_are_those_of_the_results() -> None:
     """``python -m benches.lab`` writes them."""
     assert TIMINGS.read_text(encoding="utf-8") == timings()
+
+
+def test_the_experiment_in_the_guide_runs() -> None:
+    """Each part, at the smallest size."""
+    (block,) = blocks(README, "python")
+    names: dict[str, Any] = {}
+    exec(block.text, names)
+    found = names["EXPERIMENT"].at("smoke")
+    figures = {
+        (part.name, arm): part.measure(
+            Setting(arm=arm, size=part.sizes["smoke"], rate=next(iter(part.rates), None))
+        )
+        for part in found.parts
+        for arm in part.arms
+    }
+
+    assert [figures["weights", arm]["rows"] for arm in ("two", "tied")] == [2, 1]
+    assert all(figures["loss", arm]["leak"] == 0 for arm in ("two", "tied"))
