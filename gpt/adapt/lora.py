@@ -19,6 +19,7 @@ from gpt.nn.expert_linear import Dispatch, grouped_linear
 from gpt.nn.mechanism import Kind, Mechanism
 from gpt.nn.quantized.linear import AnyExperts, AnyLinear, expert_product, stored_weight
 from gpt.nn.quantized.weight import Weight, dense, linear
+from gpt.parallel.sharded import sliced
 from gpt.spec.adapter import LoRA
 
 
@@ -44,7 +45,9 @@ class LoRALinear(Mechanism):
     def weight(self) -> Tensor:
         """The adapted weight, W + s B A: (outputs, inputs)."""
         with torch.autocast(self.base.device.type, enabled=False):
-            return torch.addmm(dense(self.base), self.up, self.down, alpha=self.scale)
+            return torch.addmm(
+                sliced(dense(self.base), self.up), self.up, self.down, alpha=self.scale
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., inputs) to (..., outputs)."""
@@ -87,7 +90,9 @@ class LoRAExperts(Mechanism):
     def weight(self) -> Tensor:
         """The adapted weights, W + s B A: (experts, outputs, inputs)."""
         with torch.autocast(self.base.device.type, enabled=False):
-            return torch.baddbmm(dense(self.base), self.up, self.down, alpha=self.scale)
+            return torch.baddbmm(
+                sliced(dense(self.base), self.up), self.up, self.down, alpha=self.scale
+            )
 
     def forward(self, x: Tensor, dispatch: Dispatch) -> Tensor:
         """Map x (N, inputs), sorted by expert, to (N, outputs)."""

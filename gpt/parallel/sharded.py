@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -27,21 +28,31 @@ def is_sharded(tensors: Iterable[Tensor]) -> bool:
 def save_sharded(tensors: Mapping[str, Tensor], folder: Path) -> Path:
     """Write *tensors* as a safetensors file into the new *folder*; return the file's path.
 
-    All processes call this. Scalars become vectors of length 1. Raises OSError.
+    All processes call this; the file is complete when it returns in the main process. Scalars
+    become vectors of length 1. Raises OSError.
     """
+    import torch.distributed as dist
     from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
     from torch.distributed.checkpoint.state_dict_saver import save
 
     writer = HuggingFaceStorageWriter(str(folder), save_distributed=True, enable_consolidation=True)
-    # DCP joins the slices of a tensor along its axes, and a scalar has none.
+    # DCP joins the slices of a tensor along its axes, and a scalar has none; it joins no integers,
+    # such as codes of quantized weights, which every process has.
     vectors = {name: tensor if tensor.ndim else tensor[None] for name, tensor in tensors.items()}
+    codes = {name: each for name, each in vectors.items() if not each.is_floating_point()}
+    vectors = {name: each for name, each in vectors.items() if name not in codes}
     try:
         save(vectors, storage_writer=writer)
     except CheckpointException as error:
         first, _ = next(iter(error.failures.values()))
         raise first from error
-    return folder / "model-00001-of-00001.safetensors"
+    joined = folder / "model-00001-of-00001.safetensors"
+    if codes and dist.get_rank() == 0:
+        complete = folder / "complete.safetensors"
+        save_file({**load_file(joined), **codes}, complete)
+        complete.replace(joined)
+    return joined
 
 
 def sliced(tensor: Tensor, like: Tensor) -> Tensor:

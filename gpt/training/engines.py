@@ -18,6 +18,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from gpt.model.model import Model
+from gpt.nn.quantized.weight import QuantizedWeight
 from gpt.parallel.world import World
 
 
@@ -29,7 +30,8 @@ def parallelize(
     ``ddp``: every process has all weights (Li 2020, arXiv:2006.15704). ``fsdp``: each process has a
     slice of every weight, gradient and optimizer tensor, and gathers the weights of a block when it
     computes it (Zhao 2023, arXiv:2304.11277). Its parameters are DTensors: build the optimizer
-    after this call.
+    after this call. Quantized weights are small, and not trained: every
+    process has all of them.
     """
     if world.size == 1:
         return model.to(device)
@@ -38,10 +40,12 @@ def parallelize(
         replica.register_comm_hook(None, lambda _, bucket: _sum_bucket(bucket))
         return replica
     mesh = init_device_mesh(device.type, (world.size,))
+    frozen = [part.to(device) for part in model.modules() if isinstance(part, QuantizedWeight)]
+    whole = {parameter for part in frozen for parameter in part.parameters()}
     for module in (*model.units, model):
         # The root reshards after a forward pass, too. Otherwise, after an evaluation, the model's
         # parameters would be other tensors than the optimizer's.
-        fully_shard(module, mesh=mesh, reshard_after_forward=True)
+        fully_shard(module, mesh=mesh, reshard_after_forward=True, ignored_params=whole)
         sharded = cast(FSDPModule, module)
         # In some versions of torch, gloo supports no other reduction than the sum.
         sharded.set_force_sum_reduction_for_comms(True)

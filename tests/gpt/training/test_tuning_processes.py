@@ -13,6 +13,7 @@ from gpt.runs.metrics import read_metrics
 from gpt.runs.reading import read_checkpoint
 from gpt.spec.adapter import DoRA, LoRA
 from gpt.spec.optimizer import AdamW
+from gpt.spec.quantization import NF4
 from gpt.spec.recipe import Recipe
 from gpt.training.tuning.run import tune
 from tests.gpt.processes import command, in_processes, run_tuning
@@ -21,6 +22,7 @@ from tests.gpt.training.tuning import small_recipe
 
 KINDS: dict[str, Any] = {
     "lora": LoRA(rank=3),
+    "qlora": LoRA(rank=3),
     "lora of all": LoRA(rank=2, targets=("all-linear", "head", "embedding")),
     "dora": DoRA(rank=3),
     "full": None,
@@ -31,7 +33,8 @@ def recipe_of(base: Path, data: Path, out: Path, kind: str, **changes: Any) -> R
     """Four steps of four rows, two to a forward pass, with an evaluation after the second."""
     small = {"steps": 4, "eval_every": 2, "checkpoint_every": 2, "patience": None, "clip": 0.5}
     recipe = small_recipe(base, data, out, **(small | {"batch_size": 1, "accumulate": 4} | changes))
-    task: Any = dataclasses.replace(recipe.task, adapter=KINDS[kind])
+    quantize = NF4(block=32, double=True) if kind == "qlora" else None
+    task: Any = dataclasses.replace(recipe.task, adapter=KINDS[kind], quantize=quantize)
     optimizer = AdamW(lr=0.01, lora_plus=4.0 if task.adapter else 1.0)
     return dataclasses.replace(recipe, task=task, optimizer=optimizer)
 
@@ -45,6 +48,8 @@ def losses(out: Path) -> list[float]:
     [
         ("ddp", "lora of all", "data"),
         ("fsdp", "lora", "chat"),
+        ("ddp", "qlora", "data"),
+        pytest.param("fsdp", "qlora", "chat", marks=pytest.mark.slow),
         pytest.param("fsdp", "dora", "data", marks=pytest.mark.slow),
         pytest.param("ddp", "full", "chat", marks=pytest.mark.slow),
         pytest.param("ddp", "dora", "chat", marks=pytest.mark.slow),
