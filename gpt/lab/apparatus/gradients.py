@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gpt.lab.checks import Below
+from gpt.lab.experiment import Figures, Part, Setting
 from gpt.parallel.runtime import Runtime
 from gpt.parallel.world import ALONE
 from gpt.training.step import TrainStep
@@ -29,6 +31,16 @@ def deviation(gradients: Tensor, whole: Tensor) -> float:
     """Return the gradient direction error of *gradients* against the *whole* one (weights,)."""
     cosines = F.normalize(gradients, dim=-1) @ F.normalize(whole, dim=0)
     return float((1 - cosines).mean()) / 2
+
+
+def angles(setting: Setting) -> Figures:
+    """Compare both with what they are of axes, which are at right angles, and of one axis alone."""
+    axes = torch.eye(3, dtype=torch.float64)
+    return {
+        "axes": abs(variance(axes) - 1 / 2),
+        "equal": variance(axes[:1].expand(3, 3)),
+        "diagonal": abs(deviation(axes, axes.sum(0)) - (1 - 3**-0.5) / 2),
+    }
 
 
 def gradient(step: TrainStep, gpt: nn.Module, number: int) -> Tensor:
@@ -61,3 +73,20 @@ def directions(
             variances.append(variance(gradients))
             errors.append(deviation(gradients, whole))
     return variances, errors
+
+
+ANGLES = Part(
+    name="angles",
+    kind="EXACT",
+    arms=["three axes"],
+    measure=angles,
+    sizes={"smoke": {}, "cpu": {}, "gpu": {}},
+    checks=[
+        Below(claim="gradients at right angles vary by 1/2", figure="axes", bound=1e-9),
+        Below(claim="equal ones by 0", figure="equal", bound=1e-9),
+        Below(
+            claim="their error is that of the angle to a diagonal", figure="diagonal", bound=1e-9
+        ),
+    ],
+)
+"""Variance and deviation of known directions."""

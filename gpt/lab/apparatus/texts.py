@@ -63,13 +63,17 @@ def library() -> dict[str, str]:
 def once(name: str, make: Callable[[Path], object]) -> Path:
     """Return the folder *name* that *make* has filled, once in each process.
 
-    It is removed when the process ends. Trials are functions of their settings, so what they share
-    must be so too: *name* says all that it depends on.
+    It is removed when the process ends, and if *make* raises. Trials are functions of their
+    settings, so what they share must be so too: *name* says all that it depends on.
     """
     folder = _scratch() / name
     if not folder.exists():
         folder.mkdir(parents=True)
-        make(folder)
+        try:
+            make(folder)
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
     return folder
 
 

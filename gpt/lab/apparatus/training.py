@@ -16,6 +16,7 @@ from torch import nn
 from gpt.data.shards import TrainingRows, open_data, open_split
 from gpt.errors import TrainingError
 from gpt.evaluation.bits_per_byte import evaluate
+from gpt.generation.ensemble import Ensemble
 from gpt.lab.apparatus.probes import leak
 from gpt.lab.apparatus.texts import english_shards
 from gpt.lab.checks import Below
@@ -193,7 +194,7 @@ def training_loss(gpt: GPT | None, data: Path, rows: int) -> float:
         return nn.functional.cross_entropy(logits.mT, batch.targets).item()
 
 
-def held_out_bits(gpt: GPT, data: Path, device: str = "cpu") -> float:
+def held_out_bits(gpt: GPT | Ensemble, data: Path, device: str = "cpu") -> float:
     """Return bits per byte of *gpt* on the held-out text of the shards *data*."""
     runtime = Runtime.choose(device, "float32")
     split = open_split(open_data(data), "val")

@@ -41,10 +41,7 @@ def depth(setting: Setting) -> Figures:
 
 def model(setting: Setting) -> Architecture:
     """Return the model of an arm."""
-    return small_model(
-        setting,
-        mlp=MLP(activation=cast(Activation, setting.arm)),
-    )
+    return small_model(setting, mlp=MLP(activation=cast(Activation, setting.arm)))
 
 
 def dead(setting: Setting, gpt: GPT | None) -> Figures:

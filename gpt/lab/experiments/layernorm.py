@@ -2,84 +2,52 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
 from torch import nn
 
-from gpt.lab.apparatus.characters import GRU, AnyNorm, CharacterModel, norm, random_rows, text
+from gpt.lab.apparatus.characters import CELL, NORMS, CharacterModel, fit_characters, norm
 from gpt.lab.apparatus.digits import CLASSES, PIXELS, accuracy, digits, fit, seeded
-from gpt.lab.apparatus.norms import EXACT, difference, formula_part, random
-from gpt.lab.checks import Above, Below, Factor, Less
+from gpt.lab.apparatus.norms import formula_part
+from gpt.lab.checks import Factor, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
-from gpt.spec.norm import BatchNorm, LayerNorm
-
-EVERY = 10
-NORMS: dict[str, AnyNorm] = {"none": None, "layer": LayerNorm(), "batch": BatchNorm(leaks=True)}
-UNITS = 100
-
-
-def cell(setting: Setting) -> Figures:
-    """Compare the network with torch's GRU, and with itself with larger weights."""
-    ours, x = seeded(0, lambda: GRU(NORMS[setting.arm], 16)).double(), random(4, 8, 16)
-    for linear in (ours.inputs, ours.states):
-        nn.init.zeros_(linear.bias)
-    theirs = nn.GRU(16, 16, batch_first=True).double()
-    weights = (ours.inputs.weight, ours.states.weight, ours.inputs.bias, ours.states.bias)
-    with torch.no_grad():
-        for parameter, weight in zip(theirs.parameters(), weights, strict=True):
-            parameter.copy_(weight)
-        before, plain = ours(x), theirs(x)[0]
-        ours.states.weight.mul_(3)
-        return {"torch": difference(before, plain), "scaled": difference(ours(x), before)}
 
 
 def language(setting: Setting) -> Figures:
     """Train a model of characters; return the steps until a loss of the held-out tenth."""
     assert setting.rate is not None
-    size, held_out = setting.size, len(text()) * 9 // 10
-    model = seeded(setting.seed, lambda: CharacterModel(NORMS[setting.arm], size["width"])).to(
-        setting.device
+    size, seed = setting.size, setting.seed
+    model = seeded(seed, lambda: CharacterModel(NORMS[setting.arm], size["width"]))
+    steps, losses = fit_characters(
+        model.to(setting.device),
+        setting.rate,
+        steps=size["steps"],
+        length=size["length"],
+        seed=seed,
     )
-    optimizer = torch.optim.Adam(model.parameters(), setting.rate)
-    generator = torch.Generator().manual_seed(setting.seed)
-    fixed = random_rows(held_out, len(text()), 64, size["length"], torch.Generator().manual_seed(0))
-    steps, losses = [], []
-    for step in range(1, size["steps"] + 1):
-        batch = random_rows(0, held_out, 16, size["length"], generator).to(setting.device)
-        optimizer.zero_grad()
-        torch.autograd.backward(model.loss(batch))
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        if step % EVERY == 0:
-            with torch.no_grad():
-                losses.append(float(model.loss(fixed.to(setting.device))))
-            steps.append(float(step))
     reached = (step for step, loss in zip(steps, losses, strict=True) if loss <= size["target"])
-    found = next(reached, math.inf)
-    return {"step": steps, "losses": losses, "steps": found, "loss": losses[-1]}
+    return {"step": steps, "losses": losses, "steps": next(reached, math.inf), "loss": losses[-1]}
+
+
+def network(kind: str) -> nn.Sequential:
+    """Return an MLP of two hidden layers of 100 units, whose inputs are normalized."""
+    hidden = [
+        [nn.Linear(inputs, 100), norm(NORMS[kind], 100), nn.ReLU()] for inputs in (PIXELS, 100)
+    ]
+    return nn.Sequential(*itertools.chain(*hidden), nn.Linear(100, CLASSES))
 
 
 def images(setting: Setting) -> Figures:
     """Train on digits for so many epochs, in batches of the arm's size; return the test's error."""
     assert setting.rate is not None
-    count = int(setting.arm.split()[1])
+    kind, rows = setting.arm.split(", ")
     train, test = digits(setting.seed, device=setting.device)
-
-    def network() -> nn.Sequential:
-        layers: list[nn.Module] = []
-        for inputs in (PIXELS, UNITS):
-            layers += [
-                nn.Linear(inputs, UNITS),
-                norm(NORMS[setting.arm.partition(",")[0]], UNITS),
-                nn.ReLU(),
-            ]
-        return nn.Sequential(*layers, nn.Linear(UNITS, CLASSES))
-
-    net = seeded(setting.seed, network).to(setting.device)
+    net = seeded(setting.seed, lambda: network(kind)).to(setting.device)
     optimizer = torch.optim.SGD(net.parameters(), setting.rate)
-    steps = setting.size["epochs"] * (len(train) // count)
-    fit(net, train, optimizer, steps=steps, rows=count, seed=setting.seed)
+    steps = setting.size["epochs"] * (len(train) // int(rows))
+    fit(net, train, optimizer, steps=steps, rows=int(rows), seed=setting.seed)
     return {"error": 100 * (1 - accuracy(net, test))}
 
 
@@ -96,19 +64,7 @@ EXPERIMENT = Experiment(
     "network for images is as good in batches of 4, where batch normalization is worse.",
     parts=[
         formula_part(["layer", "batch"]),
-        Part(
-            name="cell",
-            kind="EXACT",
-            arms=["none", "layer"],
-            measure=cell,
-            sizes=EXACT,
-            checks=[
-                Below(claim="none: torch's GRU", arm="none", figure="torch", bound=1e-12),
-                Above(claim="layer: another", arm="layer", figure="torch", bound=0.01),
-                Above(claim="none: weights x 3 matter", arm="none", figure="scaled", bound=0.01),
-                Below(claim="layer: they do not", arm="layer", figure="scaled", bound=1e-3),
-            ],
-        ),
+        CELL,
         Part(
             name="recurrent",
             kind="QUALITY",

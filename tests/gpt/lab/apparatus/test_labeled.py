@@ -8,8 +8,12 @@ import pytest
 
 from gpt.data.labeled_files import TRAIN, split_file
 from gpt.data.labeled_texts import LabeledText, read_labeled
-from gpt.lab.apparatus.labeled import figures, labeled, pooling_error
+from gpt.lab.apparatus.labeled import classified, figures, forgotten, labeled, pooling_error
 from gpt.lab.apparatus.opinions import CLASSES, by_words, reviews
+from gpt.lab.apparatus.texts import english, shards_of
+from gpt.lab.apparatus.training import Run
+from gpt.lab.apparatus.tuning import base_run
+from gpt.lab.experiment import Setting
 from gpt.model import classifier
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
@@ -35,6 +39,17 @@ def test_labeled_texts_are_those_that_are_given() -> None:
 
     assert known < {each.text for each in texts}
     assert len(known) == 38
+
+
+@pytest.mark.parametrize(("train", "forgets"), [("head", False), ("all", True)])
+def test_a_body_that_is_not_trained_forgets_nothing(train: str, forgets: bool) -> None:
+    """Its predictions of other text are the same bit for bit."""
+    shards = shards_of("test-forgotten", [english()[:20_000]], 300)
+    base = base_run("test-forgotten-base", BODY, Run(steps=2, rows=2, data=shards))
+    data = labeled("test-forgotten-data", reviews(40, 1), reviews(8, 2))
+    found = classified(Setting(arm="", size={"epochs": 1}, rate=1e-2), base, data, train=train)
+
+    assert (forgotten(found, base, shards) != 0) == forgets
 
 
 def test_no_classifier_is_the_worst() -> None:

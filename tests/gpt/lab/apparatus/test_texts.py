@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from gpt.data.shards import open_data
-from gpt.lab.apparatus.texts import END, PIECE, english, english_shards, short_shards
+from gpt.errors import TrainingError
+from gpt.lab.apparatus.texts import END, PIECE, english, english_shards, once, short_shards
 from pytok.tokenizer import Tokenizer
 
 
@@ -30,3 +35,15 @@ def test_a_short_text_has_the_tokenizer_of_the_long_one() -> None:
     ours, theirs = (Tokenizer.load(data / "tokenizer.json").fingerprint for data in both)
 
     assert ours == theirs
+
+
+def test_a_folder_that_could_not_be_made_is_made_again() -> None:
+    """A run that diverged, for example, raises each time that it is asked for."""
+
+    def diverging(folder: Path) -> None:
+        (folder / "half").touch()
+        raise TrainingError("the loss is not finite")
+
+    for _ in range(2):
+        with pytest.raises(TrainingError):
+            once("test-diverging", diverging)
