@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from gpt.data.batch import Batch
 from gpt.data.shards import TrainingRows, open_data, open_split
 from gpt.errors import TrainingError
 from gpt.evaluation.bits_per_byte import evaluate
@@ -178,6 +179,13 @@ def curve(losses: Sequence[float]) -> dict[str, list[float]]:
     }
 
 
+def rows_of(gpt: GPT, data: Path, split: str, count: int) -> Batch:
+    """Return *count* rows of a split of *data*, as long as the context of *gpt*, on its device."""
+    tokens = open_split(open_data(data), split)
+    rows = TrainingRows(tokens, context=gpt.context, vocab_size=gpt.vocab_size, seed=0)
+    return rows.batch(0, count).to(gpt.device)
+
+
 def training_loss(gpt: GPT | None, data: Path, rows: int) -> float:
     """Return the loss on *rows* rows that *gpt* was trained on, without dropout, in nats per token.
 
@@ -185,9 +193,7 @@ def training_loss(gpt: GPT | None, data: Path, rows: int) -> float:
     """
     if gpt is None:
         return DIVERGED
-    split, config = open_data(data).splits["train"], gpt.config
-    all_rows = TrainingRows(split, context=config.context, vocab_size=config.vocab_size, seed=0)
-    batch = all_rows.batch(0, rows).to(gpt.embedding.weight.device)
+    batch = rows_of(gpt, data, "train", rows)
     with torch.inference_mode():
         logits = gpt.eval()(batch.inputs).float()
         return nn.functional.cross_entropy(logits.mT, batch.targets).item()
