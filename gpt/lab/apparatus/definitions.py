@@ -1,4 +1,4 @@
-"""Definitions of attention and experts, written out plainly: what mechanisms are compared with.
+"""Definitions of mechanisms, written out plainly: what those of the models are compared with.
 
 B: batch size, T: tokens, H: query heads, K: key and value heads, D and E: widths of a query and of
 a value.
@@ -103,3 +103,16 @@ def mixture(experts: Any, x: Tensor) -> tuple[Tensor, Tensor]:
             fractions[i] += 1 / chosen.numel() / len(x)
     loss = spec.balance.weight * spec.count * fractions @ logits.softmax(-1).mean(0)
     return y, loss
+
+
+def thinned(x: Tensor, weight: Tensor, p: float) -> Tensor:
+    """Return the geometric mean, normalized, of the softmaxes of all 2^D thinned networks.
+
+    x is (D,), *weight* (classes, D). Each network has lost some of the inputs, each with
+    probability *p*; the others are divided by 1 - p.
+    """
+    masks = torch.cartesian_prod(*torch.tensor([[0.0, 1.0]], dtype=x.dtype).expand(len(x), -1))
+    kept = masks.sum(-1)
+    probabilities = (1 - p) ** kept * p ** (len(x) - kept)
+    logs = (masks * x / (1 - p) @ weight.T).log_softmax(-1)
+    return (probabilities @ logs).softmax(-1)
