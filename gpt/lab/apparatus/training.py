@@ -243,6 +243,36 @@ class Training:
         return Cost(parameters=parameters, flops=float(training_flops(model)) * tokens)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RateGrid:
+    """The trials that train the model of an arm at each of the learning rates of its size."""
+
+    training: Training
+    worst: float
+    """Bits per byte of held-out text above which a run has failed."""
+
+    def __call__(self, setting: Setting) -> Figures:
+        """Train an arm; return its loss at the rate of its smallest training loss in the end.
+
+        "failed" is the fraction of runs that failed, "bits" the loss at each of the "rates".
+        """
+        rates = setting.size["rates"]
+        runs: list[Any] = [self.training(dataclasses.replace(setting, rate=rate)) for rate in rates]
+        best = min(runs, key=lambda run: run["losses"][-1:] or [DIVERGED])
+        return {
+            BITS: best[BITS],
+            LEAK: max(run[LEAK] for run in runs),
+            "failed": statistics.fmean(run[BITS] > self.worst for run in runs),
+            "rates": list(rates),
+            "bits": [run[BITS] for run in runs],
+        }
+
+    def cost(self, setting: Setting) -> Cost:
+        """Return the parameters of a model, and the FLOPs of all its trainings."""
+        one = self.training.cost(setting)
+        return dataclasses.replace(one, flops=one.flops * len(setting.size["rates"]))
+
+
 def causality(arms: Sequence[str]) -> list[Below]:
     """Return the checks that no model of *arms* sees later tokens; "" is every arm."""
     return [
