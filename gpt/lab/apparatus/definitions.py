@@ -1,4 +1,4 @@
-"""Definitions of attention, written out plainly: what mechanisms are compared with.
+"""Definitions of mechanisms, written out plainly: what those of the models are compared with.
 
 B: batch size, T: tokens, H: query heads, K: key and value heads, D and E: widths of a query and of
 a value.
@@ -80,3 +80,39 @@ def linear(attention: Any, x: Tensor) -> Tensor:
     mixed = weights @ values / (weights.sum(-1, keepdim=True) + attention.eps)
     y: Tensor = attention.output(joined(mixed))
     return y
+
+
+@torch.no_grad()
+def mixture(experts: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what gated experts make of x (T, width), token by token, and their balance loss.
+
+    A token gets its k best experts, weighted by the softmax of their logits (Mixtral,
+    arXiv:2401.04088, section 2.1). The loss is α E Σ fᵢ Pᵢ: fᵢ is expert i's fraction of all
+    choices, Pᵢ its mean probability (Switch, arXiv:2101.03961, equations 4 to 6).
+    """
+    spec, routed = experts.router.spec, experts.routed
+    logits = x @ experts.router.weight.T
+    y, fractions = torch.zeros_like(x), torch.zeros_like(logits[0])
+    for token, row in enumerate(logits):
+        largest, chosen = row.topk(spec.top_k)
+        for weight, i in zip(largest.softmax(-1), chosen, strict=True):
+            gate, up, down = (
+                linear.weight[i] for linear in (routed.gate, routed.input, routed.output)
+            )
+            y[token] += weight * (down @ (F.silu(gate @ x[token]) * (up @ x[token])))
+            fractions[i] += 1 / chosen.numel() / len(x)
+    loss = spec.balance.weight * spec.count * fractions @ logits.softmax(-1).mean(0)
+    return y, loss
+
+
+def thinned(x: Tensor, weight: Tensor, p: float) -> Tensor:
+    """Return the geometric mean, normalized, of the softmaxes of all 2^D thinned networks.
+
+    x is (D,), *weight* (classes, D). Each network has lost some of the inputs, each with
+    probability *p*; the others are divided by 1 - p.
+    """
+    masks = torch.cartesian_prod(*torch.tensor([[0.0, 1.0]], dtype=x.dtype).expand(len(x), -1))
+    kept = masks.sum(-1)
+    probabilities = (1 - p) ** kept * p ** (len(x) - kept)
+    logs = (masks * x / (1 - p) @ weight.T).log_softmax(-1)
+    return (probabilities @ logs).softmax(-1)

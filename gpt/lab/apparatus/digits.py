@@ -103,6 +103,17 @@ def accuracy(network: nn.Module, data: Images) -> float:
     return float((network(data.pixels).argmax(-1) == data.labels).float().mean())
 
 
+@torch.no_grad()
+def accuracy_of_averages(network: nn.Module, data: Images, count: int) -> Tensor:
+    """Return the accuracy (count,) of the average of 1, 2, … thinned networks, by probabilities.
+
+    Dropout thins each of them anew (Srivastava 2014, section 7.5).
+    """
+    network.train()
+    each = torch.stack([network(data.pixels).softmax(-1) for _ in range(count)])
+    return (each.cumsum(0).argmax(-1) == data.labels).double().mean(-1)
+
+
 def gradients_of_images(network: nn.Module, data: Images) -> Tensor:
     """Return the gradient of the loss of each of *data*: (images, parameters)."""
     weights = {name: each.detach() for name, each in network.named_parameters()}

@@ -53,6 +53,14 @@ def taken_gradient(gpt: nn.Module) -> Tensor:
     return torch.cat(found)
 
 
+def first_change(gradient: Tensor) -> float:
+    """Return the norm of the first change that AdamW makes by *gradient*, at the rate 1."""
+    weights = nn.Parameter(torch.zeros_like(gradient))
+    weights.grad = gradient
+    torch.optim.AdamW([weights], lr=1.0, weight_decay=0.0).step()
+    return float(weights.detach().norm())
+
+
 def mean_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the mean cross-entropy of *targets* (B, T) in nats per token."""
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten())

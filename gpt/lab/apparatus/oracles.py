@@ -1,10 +1,11 @@
-"""Layers of torch itself with the weights of a model: what its blocks are compared with."""
+"""Other models with the weights of a model: torch's own layers, and the GPT on one page."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from gpt.model import reference
 from gpt.model.gpt import GPT
 
 OF_TORCH = {
@@ -46,3 +47,21 @@ def torch_hidden(gpt: GPT, ids: Tensor, *, norm_first: bool) -> Tensor:
                 parameter.copy_(ours[f"{OF_TORCH[module]}.{kind}"])
         x = layer(x, src_mask=mask)
     return nn.functional.layer_norm(x, x.shape[-1:], *gpt.norm.parameters()) if norm_first else x
+
+
+def on_one_page(gpt: GPT) -> reference.GPT:
+    """Return GPT-2 as `gpt.model.reference` has it on one page, with the weights of *gpt*."""
+    config, heads = gpt.config, gpt.config.attention_in(0).heads
+    page = reference.GPT(
+        reference.Config(
+            vocab_size=config.vocab_size,
+            context=config.context,
+            layers=config.layers,
+            heads=heads,
+            kv_heads=heads,
+            width=config.width,
+            hidden=4 * config.width,
+        )
+    ).to(gpt.embedding.weight.dtype)
+    page.load_state_dict(gpt.state_dict())
+    return page

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from gpt.data.batch import Batch
 from gpt.data.shards import TrainingRows, open_data, open_split
 from gpt.errors import TrainingError
 from gpt.evaluation.bits_per_byte import evaluate
@@ -179,6 +180,13 @@ def curve(losses: Sequence[float]) -> dict[str, list[float]]:
     }
 
 
+def rows_of(gpt: GPT, data: Path, split: str, count: int) -> Batch:
+    """Return *count* rows of a split of *data*, as long as the context of *gpt*, on its device."""
+    tokens = open_split(open_data(data), split)
+    rows = TrainingRows(tokens, context=gpt.context, vocab_size=gpt.vocab_size, seed=0)
+    return rows.batch(0, count).to(gpt.device)
+
+
 def training_loss(gpt: GPT | None, data: Path, rows: int) -> float:
     """Return the loss on *rows* rows that *gpt* was trained on, without dropout, in nats per token.
 
@@ -186,9 +194,7 @@ def training_loss(gpt: GPT | None, data: Path, rows: int) -> float:
     """
     if gpt is None:
         return DIVERGED
-    split, config = open_data(data).splits["train"], gpt.config
-    all_rows = TrainingRows(split, context=config.context, vocab_size=config.vocab_size, seed=0)
-    batch = all_rows.batch(0, rows).to(gpt.embedding.weight.device)
+    batch = rows_of(gpt, data, "train", rows)
     with torch.inference_mode():
         logits = gpt.eval()(batch.inputs).float()
         return nn.functional.cross_entropy(logits.mT, batch.targets).item()
@@ -236,6 +242,36 @@ class Training:
         parameters = sum(part.parameters for part in parts_of(model).values())
         tokens = how.steps * how.rows * architecture.context
         return Cost(parameters=parameters, flops=float(training_flops(model)) * tokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateGrid:
+    """The trials that train the model of an arm at each of the learning rates of its size."""
+
+    training: Training
+    worst: float
+    """Bits per byte of held-out text above which a run has failed."""
+
+    def __call__(self, setting: Setting) -> Figures:
+        """Train an arm; return its loss at the rate of its smallest training loss in the end.
+
+        "failed" is the fraction of runs that failed, "bits" the loss at each of the "rates".
+        """
+        rates = setting.size["rates"]
+        runs: list[Any] = [self.training(dataclasses.replace(setting, rate=rate)) for rate in rates]
+        best = min(runs, key=lambda run: run["losses"][-1:] or [DIVERGED])
+        return {
+            BITS: best[BITS],
+            LEAK: max(run[LEAK] for run in runs),
+            "failed": statistics.fmean(run[BITS] > self.worst for run in runs),
+            "rates": list(rates),
+            "bits": [run[BITS] for run in runs],
+        }
+
+    def cost(self, setting: Setting) -> Cost:
+        """Return the parameters of a model, and the FLOPs of all its trainings."""
+        one = self.training.cost(setting)
+        return dataclasses.replace(one, flops=one.flops * len(setting.size["rates"]))
 
 
 def causality(arms: Sequence[str]) -> list[Below]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-from functools import partial
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from gpt.lab.apparatus import digits
+from gpt.lab.apparatus import definitions, digits
 from gpt.lab.apparatus.probes import random_ids, random_model
 from gpt.lab.apparatus.texts import short_shards
 from gpt.lab.apparatus.training import BITS, Run, Training, small_model, training_part
@@ -19,98 +16,75 @@ from gpt.spec.architecture import Architecture
 from gpt.spec.dropout import Dropout
 
 VOCAB = 512
+DIGITS = {"fractions": (0.1, 0.3, 1.0), "width": 256, "steps": 300, "rows": 64, "networks": 50}
+SMALL = {"fractions": (0.1, 1.0), "width": 32, "steps": 3, "rows": 32, "networks": 3}
+LARGE = {"context": 256, "layers": 6, "width": 384, "steps": 5000, "characters": 400_000}
 
 
 def p_of(setting: Setting) -> float:
     """Return the probability of an arm."""
-    return float(setting.arm.partition("=")[2])
+    return float(setting.arm.removeprefix("p="))
 
 
 def definition(setting: Setting) -> Figures:
     """Count what is dropped, and average a softmax layer over all its thinned networks."""
-    p, inputs = p_of(setting), 10
-    generator = torch.Generator().manual_seed(setting.seed)
-    x, weight = (
-        torch.randn(n, inputs, dtype=torch.float64, generator=generator)
-        for n in (1, digits.CLASSES)
-    )
-    masks = torch.tensor(list(itertools.product((0.0, 1.0), repeat=inputs)), dtype=torch.float64)
-    kept = masks.sum(-1)
-    probability = (1 - p) ** kept * p ** (inputs - kept)
-    logs = (masks * x / (1 - p) @ weight.T).log_softmax(-1)
-    average = (probability[:, None] * logs).sum(0).softmax(-1)  # the geometric mean, normalized
-    module, ones = DropoutModule(p).train(), torch.ones(1 << 18)
-    dropped = digits.seeded(setting.seed, lambda: module(ones))
+    p, draw = p_of(setting), torch.Generator().manual_seed(setting.seed)
+    x = torch.randn(10, dtype=torch.float64, generator=draw)
+    weight = torch.randn(digits.CLASSES, 10, dtype=torch.float64, generator=draw)
+    mean = definitions.thinned(x, weight, p)
+    dropped = digits.seeded(setting.seed, lambda: DropoutModule(p)(torch.ones(1 << 18)).double())
     gpt, plain = (
-        random_model(Architecture(context=16, width=32, dropout=each), VOCAB, setting.seed)
-        for each in (Dropout(rate=p), Dropout())
+        random_model(Architecture(context=16, width=32, dropout=Dropout(rate=rate)), VOCAB, 0)
+        for rate in (p, 0.0)
     )
     ids = random_ids(gpt, 2, 16)
     return {
-        "scaling": float((average - (x @ weight.T).softmax(-1)).abs().max()),
-        "dropped": abs((dropped == 0).double().mean().item() - p),
-        "mean": abs(dropped.double().mean().item() - 1),
+        "scaling": float((mean - (weight @ x).softmax(-1)).abs().max()),
+        "dropped": abs(float((dropped == 0).double().mean()) - p),
+        "mean": abs(float(dropped.mean()) - 1),
         "evaluation": float((gpt(ids) - plain(ids)).detach().abs().max()),
     }
 
 
 def network(p: float, width: int) -> nn.Sequential:
     """Return an MLP of two hidden layers, each with dropout."""
-    hidden = [
-        [nn.Linear(inputs, width), nn.ReLU(), DropoutModule(p)] for inputs in (digits.PIXELS, width)
-    ]
-    return nn.Sequential(*itertools.chain(*hidden), nn.Linear(width, digits.CLASSES))
-
-
-@torch.no_grad()
-def thinned(mlp: nn.Module, images: digits.Images, count: int) -> Tensor:
-    """Return the errors of averages of 1 to *count* thinned networks, by their probabilities."""
-    mlp.train()
-    each = torch.stack([mlp(images.pixels).softmax(-1) for _ in range(count)])
-    return (each.cumsum(0).argmax(-1) != images.labels).double().mean(-1)
+    first, second = nn.Linear(digits.PIXELS, width), nn.Linear(width, width)
+    hidden = first, nn.ReLU(), DropoutModule(p), second, nn.ReLU(), DropoutModule(p)
+    return nn.Sequential(*hidden, nn.Linear(width, digits.CLASSES))
 
 
 def classify(setting: Setting) -> Figures:
     """Train on some fractions of the digits; return the test errors in percent."""
     size, p, seed = setting.size, p_of(setting), setting.seed
-    errors, images, averages = [], [], torch.zeros(size["networks"])
+    errors = []
     for fraction in size["fractions"]:
         train, test = digits.digits(seed, fraction, device=setting.device)
         mlp = digits.seeded(seed, lambda: network(p, size["width"])).to(setting.device)
         optimizer = torch.optim.AdamW(mlp.parameters(), lr=setting.rate or 0.0)
         digits.fit(mlp, train, optimizer, steps=size["steps"], rows=size["rows"], seed=seed)
         errors.append(100 * (1 - digits.accuracy(mlp, test)))
-        images.append(float(len(train)))
-        averages = 100 * digits.seeded(seed, partial(thinned, mlp, test, size["networks"]))
+    averages = digits.seeded(seed, lambda: digits.accuracy_of_averages(mlp, test, size["networks"]))
     return {
-        "images": images,
+        "fractions": list(size["fractions"]),
         "errors": errors,
         "error": sum(errors) / len(errors),
         "scaled": errors[-1],
-        "one": float(averages[0]),
-        "average": float(averages[-1]),
-        "networks": [float(n + 1) for n in range(len(averages))],
-        "averages": averages.tolist(),
+        "one": 100 * (1 - float(averages[0])),
+        "average": 100 * (1 - float(averages[-1])),
     }
 
 
 def model(setting: Setting) -> Architecture:
     """Return the decoder of an arm, with dropout after the embedding and each branch."""
-    return small_model(
-        setting,
-        dropout=Dropout(rate=p_of(setting)),
-    )
+    return small_model(setting, dropout=Dropout(rate=p_of(setting)))
 
 
 def how(setting: Setting) -> Run:
     """Return how a decoder is trained: many epochs of a short text."""
-    size = setting.size
-    data = short_shards(size["characters"], VOCAB)
-    return Run(steps=size["steps"], vocab=VOCAB, data=data, device=setting.device)
+    data = short_shards(setting.size["characters"], VOCAB)
+    return Run(steps=setting.size["steps"], vocab=VOCAB, data=data, device=setting.device)
 
 
-DIGITS = {"fractions": (0.1, 0.3, 1.0), "width": 256, "steps": 300, "rows": 64, "networks": 50}
-SMALL = {"fractions": (0.1, 1.0), "width": 32, "steps": 3, "rows": 32, "networks": 3}
 EXPERIMENT = Experiment(
     id="dropout",
     question="How much does dropout help, and does scaling weights average its networks?",
@@ -127,16 +101,15 @@ EXPERIMENT = Experiment(
             kind="EXACT",
             arms=["p=0.5", "p=0.2"],
             measure=definition,
-            sizes={name: {} for name in ("smoke", "cpu", "gpu")},
+            sizes={"smoke": {}, "cpu": {}, "gpu": {}},
             checks=[
-                Below(
-                    claim="a softmax layer is the geometric mean of its thinned networks",
-                    figure="scaling",
-                    bound=1e-12,
-                ),
-                Below(claim="p is dropped", figure="dropped", bound=5e-3),
-                Below(claim="the mean stays", figure="mean", bound=5e-3),
-                Below(claim="nothing is dropped in evaluation", figure="evaluation", bound=0.0),
+                Below(claim=claim, figure=figure, bound=bound)
+                for figure, bound, claim in (
+                    ("scaling", 1e-12, "a softmax layer is the geometric mean of all its networks"),
+                    ("dropped", 5e-3, "p is dropped"),
+                    ("mean", 5e-3, "the mean stays"),
+                    ("evaluation", 0.0, "nothing is dropped in evaluation"),
+                )
             ],
         ),
         Part(
@@ -150,9 +123,7 @@ EXPERIMENT = Experiment(
             tuning_seeds=TUNING_SEEDS[:1],
             noise_of="error",
             checks=[
-                Less(
-                    claim="p = 0.5 lowers the test error", arm="p=0.5", than="p=0", figure="error"
-                ),
+                Less(claim="p = 0.5 lowers the error", arm="p=0.5", than="p=0", figure="error"),
                 Less(
                     claim="scaled weights are better than one thinned network",
                     arm="p=0.5",
@@ -177,44 +148,23 @@ EXPERIMENT = Experiment(
             sizes={
                 "smoke": {"context": 16, "layers": 1, "width": 32, "steps": 3, "characters": 20000},
                 "cpu": {"context": 32, "layers": 2, "width": 96, "steps": 300, "characters": 15000},
-                "gpu": {"context": 256, "layers": 6, "width": 384, "steps": 5000}
-                | {"characters": 400000},
+                "gpu": LARGE,
             },
             rates=(1e-3, 2e-3, 4e-3, 8e-3),
             tuning_seeds=TUNING_SEEDS[:1],
             checks=[
-                Less(
-                    claim=f"{p} lowers the loss of a decoder that overfits",
-                    arm=p,
-                    than="p=0",
-                    figure=BITS,
-                )
-                for p in ("p=0.1", "p=0.3")
+                Less(claim="p = 0.1 lowers a decoder's loss", arm="p=0.1", than="p=0", figure=BITS),
+                Less(claim="so does p = 0.3", arm="p=0.3", than="p=0", figure=BITS),
             ],
         ),
     ],
     panels=[
         Lines(
-            part="digits",
-            x="images",
-            y="errors",
-            x_label="images to train on",
-            y_label="test error, %",
-            log=("x",),
-        ),
-        Lines(
-            part="digits",
-            arms=["p=0.2", "p=0.5", "p=0.8"],
-            x="networks",
-            y="averages",
-            x_label="thinned networks averaged",
-            y_label="test error, %",
+            part="digits", x="fractions", y="errors", x_label="fraction of data", y_label="% wrong"
         ),
         Bars(part="text", figure=BITS, label="bits per byte, held out"),
     ],
-    bounds="Here are 1,797 digits of 8 x 8 pixels, and networks of 90,000 weights, without "
-    "max-norm and momentum; differences of few images are noise. Inputs are not dropped. The text "
-    "was made as short as the decoder needs to overfit: with twice as much, dropout did harm.",
-    expects="Lower errors with p = 0.5, most at some middle number of images; p = 0.1 to 0.3 "
-    "lowers the loss of the decoder.",
+    bounds="1,797 digits of 8 x 8 pixels; no max-norm, no momentum, no dropped inputs. The text is "
+    "as short as the decoder needs to overfit: with twice as much, dropout did harm.",
+    expects="Fewer errors with p = 0.5, most at a middle fraction; lower losses with 0.1 to 0.3.",
 )

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gpt.lab.apparatus.training import Run, Training, small_model, training_part
+from gpt.lab.apparatus.training import DIVERGED, Run, Training, small_model, training_part
 from gpt.lab.checks import Below, Factor, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
 from gpt.optim.build import build_optimizer
-from gpt.spec.architecture import Architecture
 from gpt.spec.optimizer import AdamW, Muon
 from gpt.spec.schedule import Linear
 
 ROWS = (8, 16, 32)
-ARMS = [f"{name}, {rows}" for rows in ROWS for name in ("AdamW", "Muon")]
-TARGET = 4.0
-"""Training loss in nats per token that all reach; the frequencies of tokens have 5.3."""
+SMOKE = {"context": 16, "layers": 1, "width": 32, "steps": 8, "target": 6.3}
+CPU = {"context": 32, "layers": 2, "width": 96, "steps": 250, "target": 4.0}
+GPU = {"context": 512, "layers": 12, "width": 768, "steps": 3000, "target": 2.0}
+"""The target is a training loss in nats per token; frequencies of tokens alone have 5.3."""
 
 
 def optimizer(name: str, rate: float) -> AdamW | Muon:
@@ -44,7 +45,7 @@ def polynomial(gradient: Tensor) -> Tensor:
 
 def definition(setting: Setting) -> Figures:
     """Compare two steps of a matrix (rows, columns) with the formula of its optimizer."""
-    rows, columns = setting.size["rows"], setting.size["columns"]
+    rows, columns = 24, 8
     generator = torch.Generator().manual_seed(setting.seed)
     linear = nn.Linear(columns, rows, bias=False, dtype=torch.float64)
     w = linear.weight.detach().clone()
@@ -66,11 +67,6 @@ def definition(setting: Setting) -> Figures:
     return {"error": float((linear.weight.detach() - w).abs().max())}
 
 
-def model(setting: Setting) -> Architecture:
-    """Return the model, the same for all arms."""
-    return small_model(setting)
-
-
 def how(setting: Setting) -> Run:
     """Return how an arm is trained: at a rate that stays constant, so that each step counts."""
     name, _, rows = setting.arm.partition(", ")
@@ -83,59 +79,24 @@ def how(setting: Setting) -> Run:
     )
 
 
-TRAINING = Training(model=model, how=how)
+TRAINING = Training(model=small_model, how=how)
 
 
 def trial(setting: Setting) -> Figures:
     """Train an arm; read its loss after equal steps and tokens, and when it is the target."""
-    found = TRAINING(setting)
-    steps, losses = np.asarray(found["steps"]), np.asarray(found["losses"])
-    if not len(losses):
-        return {**found, "final": math.inf, "at equal tokens": math.inf, "to target": math.inf}
+    found: Any = TRAINING(setting)
+    steps, losses = found["steps"] or [0.0], found["losses"] or [DIVERGED]
     equal = setting.size["steps"] * ROWS[0] / int(setting.arm.partition(", ")[2])
     least = np.minimum.accumulate(losses)  # falls, so that it can be inverted
     to_target = np.interp(-setting.size["target"], -least, steps, right=math.inf)
     return {
         **found,
-        "final": float(losses[-1]),
-        "at equal tokens": float(np.interp(equal, steps, losses)),
+        "equal steps": losses[-1],
+        "equal tokens": float(np.interp(equal, steps, losses)),
         "to target": float(to_target),
     }
 
 
-SMOKE = {"context": 16, "layers": 1, "width": 32, "steps": 8, "target": 6.3}
-CPU = {"context": 32, "layers": 2, "width": 96, "steps": 250, "target": TARGET}
-GPU = {"context": 512, "layers": 12, "width": 768, "steps": 3000, "target": 2.0}
-
-LOSS = training_part(
-    arms=ARMS,
-    training=TRAINING,
-    sizes={"smoke": SMOKE, "cpu": CPU, "gpu": GPU},
-    rates=(3e-3, 1e-2, 3e-2),
-    tuning_seeds=TUNING_SEEDS[:1],
-    checks=[
-        *(
-            Less(
-                claim=f"Muon is better after {what}, with {rows} rows",
-                arm=f"Muon, {rows}",
-                than=f"AdamW, {rows}",
-                figure=figure,
-            )
-            for rows in ROWS
-            for what, figure in (("equal steps", "final"), ("equal tokens", "at equal tokens"))
-        ),
-        *(
-            Factor(
-                claim=f"Muon needs fewer steps to the same loss, with {rows} rows (1 / 1.35)",
-                arm=f"Muon, {rows}",
-                to=f"AdamW, {rows}",
-                figure="to target",
-                between=(0.65, 0.85),
-            )
-            for rows in ROWS
-        ),
-    ],
-)
 EXPERIMENT = Experiment(
     id="muon",
     question="Does Muon need fewer steps than AdamW, and does the batch size matter?",
@@ -153,10 +114,41 @@ EXPERIMENT = Experiment(
             kind="EXACT",
             arms=["AdamW", "Muon"],
             measure=definition,
-            sizes={name: {"rows": 24, "columns": 8} for name in ("smoke", "cpu", "gpu")},
+            sizes={"smoke": {}, "cpu": {}, "gpu": {}},
             checks=[Below(claim="two steps equal the formula", figure="error", bound=1e-7)],
         ),
-        dataclasses.replace(LOSS, measure=trial),
+        dataclasses.replace(
+            training_part(
+                arms=[f"{name}, {rows}" for rows in ROWS for name in ("AdamW", "Muon")],
+                training=TRAINING,
+                sizes={"smoke": SMOKE, "cpu": CPU, "gpu": GPU},
+                rates=(3e-3, 1e-2, 3e-2),
+                tuning_seeds=TUNING_SEEDS[:1],
+                checks=[
+                    *(
+                        Less(
+                            claim=f"Muon is better after {equal}, with {rows} rows",
+                            arm=f"Muon, {rows}",
+                            than=f"AdamW, {rows}",
+                            figure=equal,
+                        )
+                        for rows in ROWS
+                        for equal in ("equal steps", "equal tokens")
+                    ),
+                    *(
+                        Factor(
+                            claim=f"Muon needs 1 / 1.35 of the steps, with {rows} rows",
+                            arm=f"Muon, {rows}",
+                            to=f"AdamW, {rows}",
+                            figure="to target",
+                            between=(0.65, 0.85),
+                        )
+                        for rows in ROWS
+                    ),
+                ],
+            ),
+            measure=trial,
+        ),
     ],
     panels=[
         Bars(part="loss", figure="to target", label="steps to the target loss"),
@@ -170,8 +162,7 @@ EXPERIMENT = Experiment(
     ],
     bounds="A model of 270,000 parameters for 250 steps of 256 to 1,024 tokens, at a constant rate "
     "after warm-up; the speedrun has 124 million, and batches of half a million tokens. Embeddings "
-    "are trained by AdamW in both arms, at twice the rate with Muon. Steps to the target are "
-    "interpolated between means of 7 steps. The target was chosen on one seed, so that all reach "
-    "it.",
+    "are trained by AdamW in both arms, at twice the rate with Muon. Steps to the target are read "
+    "between means of 7 steps; it was chosen on one seed so that all reach it.",
     expects="Fewer steps with Muon, by a factor of 1.2 to 2, at all batch sizes.",
 )
