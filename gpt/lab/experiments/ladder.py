@@ -38,7 +38,7 @@ def model(setting: Setting) -> Architecture:
     """Return the model of a rung, which has all parts of those below."""
     rung, size = RUNGS.index(setting.arm), setting.size
     heads = size["heads"] if rung >= RUNGS.index("heads") else 1
-    pattern = Causal() if rung else Window(size=1)
+    pattern: Causal | Window = Causal() if rung else Window(size=1)
     # Of two linear layers without an activation between them, nothing is left but one.
     linear = MLP(activation="identity", hidden=size["width"])
     return Architecture(

@@ -22,7 +22,7 @@ ARMS = ["AdamW", "AdamW, recomputed", "Muon"]
 def peak(setting: Setting) -> Figures:
     """Estimate the peak of a training step, then measure it: tensors, and a process."""
     recompute = setting.arm.endswith("recomputed")
-    optimizer = Muon() if setting.arm == "Muon" else AdamW()
+    optimizer: AdamW | Muon = Muon() if setting.arm == "Muon" else AdamW()
     recipe = recipe_for(setting, optimizer=optimizer, recompute=recompute)
     estimate = estimate_memory(step_of(recipe), recipe)
     assert estimate is not None
