@@ -20,6 +20,8 @@ RATE = 0.1
 """Of the gradient descent that layers are constructed for."""
 SHAPE = (2, D + 1, D + 1)
 """P and Q of a layer."""
+LAYERS = 3
+"""Of a model that is trained."""
 
 
 def prompts(
@@ -27,17 +29,25 @@ def prompts(
 ) -> tuple[Tensor, Tensor]:
     """Return prompts (count, D + 1, N + 1) of y = w x, and the labels (count,) of their queries.
 
-    w and x are normal; *heavy* tails multiply each x by √Γ(0.1, scale 10), whose mean square is 1.
+    w and x are normal; with *heavy* tails x is √Γ(0.1, scale 10) times a point on the unit sphere.
     """
     x = torch.randn(count, D, N + 1, generator=generator)
     if heavy:
-        shape = torch.full((count, 1, N + 1), 0.1)
-        x = x * (10 * torch._standard_gamma(shape, generator=generator)).sqrt()
+        squared = 10 * torch._standard_gamma(
+            torch.full((count, 1, N + 1), 0.1), generator=generator
+        )
+        x = squared.sqrt() * x / x.norm(dim=1, keepdim=True)
     w = torch.randn(count, D, 1, generator=generator)
     y = (w * x).sum(1, keepdim=True)
     z = torch.cat((x, y), 1)
     z[:, -1, -1] = 0
     return z, y[:, 0, -1]
+
+
+def start(seed: int, device: str = "cpu") -> Tensor:
+    """Return parameters that are small and random."""
+    generator = torch.Generator().manual_seed(seed)
+    return (0.02 * torch.randn(LAYERS, *SHAPE, generator=generator)).to(device)
 
 
 def transform(parameters: Tensor, z: Tensor) -> Tensor:
@@ -51,9 +61,22 @@ def transform(parameters: Tensor, z: Tensor) -> Tensor:
     return z
 
 
+def errors(parameters: Tensor, z: Tensor, y: Tensor) -> Tensor:
+    """Return Z[D + 1, N + 1] + y of each prompt: the model's prediction has the other sign."""
+    return transform(parameters, z)[..., -1, -1] + y
+
+
 def loss(parameters: Tensor, z: Tensor, y: Tensor) -> Tensor:
-    """Return the mean of (Z[D + 1, N + 1] + y)²: the model's prediction has the other sign."""
-    return (transform(parameters, z)[..., -1, -1] + y).square().mean()
+    """Return the mean of the squared errors."""
+    return errors(parameters, z, y).square().mean()
+
+
+def typical_loss(parameters: Tensor, z: Tensor, y: Tensor) -> Tensor:
+    """Return the median of squared errors, each by its label's square: a prediction of 0 has 1.
+
+    A few prompts are most of the mean; of heavy-tailed ones it does not converge.
+    """
+    return (errors(parameters, z, y) / y).square().median()
 
 
 def by_sums(layer: Tensor, z: Tensor) -> Tensor:

@@ -66,6 +66,22 @@ def cache_error(gpt: GPT, length: int) -> float:
     return float((torch.cat(steps, 1) - gpt(ids)).abs().max())
 
 
+def reach(gpt: GPT, length: int) -> int:
+    """Return how far before the last of *length* tokens is the first that its logits depend on."""
+    embedded: list[Tensor] = []
+
+    def keep(_: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        embedded.append(output.detach().requires_grad_())
+        return embedded[0]
+
+    hook = gpt.embedding.register_forward_hook(keep)
+    logits = gpt(random_ids(gpt, 1, length))
+    hook.remove()
+    (gradient,) = torch.autograd.grad(logits[0, -1].square().sum(), embedded[0])
+    first = int(gradient[0].abs().amax(-1).nonzero()[0])
+    return length - 1 - first
+
+
 @torch.no_grad()
 def passed(gpt: GPT, module: nn.Module, length: int) -> tuple[Tensor, Tensor]:
     """Return what *module* of *gpt* reads and returns for (2, *length*) ids: to test a definition.

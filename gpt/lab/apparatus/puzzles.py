@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import string
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +15,11 @@ from gpt.lab.apparatus.texts import END, once
 from gpt.model.gpt import GPT
 from pytok import shards
 from pytok.tokenizer import Tokenizer
+
+HOPS = range(2, 10)
+CYCLE = random.Random(0).sample(string.ascii_letters, 52)
+NEXT = dict(zip(CYCLE, [*CYCLE[1:], CYCLE[0]], strict=True))
+"""A table that every model can learn: the letter after each letter."""
 
 
 def of_bytes() -> Tokenizer:
@@ -46,3 +53,26 @@ def completions(
         max_tokens=max_tokens,
     )
     return [coding.decode(each.text_ids) if each.has_ended else "" for each in found]
+
+
+def hop_problems(*, held_out: bool) -> list[str]:
+    """Return all problems of a split: a letter, and a number of hops from it. A fifth is held out.
+
+    >>> len(hop_problems(held_out=True)), len(hop_problems(held_out=False))
+    (84, 332)
+    """
+    every = [f"{letter}{count}" for letter in CYCLE for count in HOPS]
+    return [each for n, each in enumerate(every) if (n % 5 == 0) == held_out]
+
+
+def hops(problem: str) -> str:
+    """Return the steps of *problem*: what is left, and where, after each hop.
+
+    >>> NEXT["x"] + NEXT[NEXT["x"]] == hops("x2")[1::2]
+    True
+    """
+    letter, steps = problem[0], ""
+    for left in reversed(range(int(problem[1]))):
+        letter = NEXT[letter]
+        steps += f"{left}{letter}"
+    return steps

@@ -6,47 +6,39 @@ import math
 from statistics import median
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.func import grad, vmap
 
 from gpt.lab.apparatus.digits import CLASSES, PIXELS, digits, gradients_of_images, seeded
 from gpt.lab.apparatus.linear_icl import (
     CONSTRUCTION,
-    SHAPE,
     directional_smoothness,
     loss,
     prompts,
     robust_condition,
+    start,
+    typical_loss,
 )
 from gpt.lab.checks import Factor, Less
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
 from gpt.lab.statistics import hill_index
 
-LAYERS, ROWS, CLIP = 3, 64, 0.1
-LARGEST = 100
-"""Norms that are the tail."""
+ROWS, CLIP = 64, 1.0
 DATA = ["normal", "heavy"]
-OPTIMIZERS = ["SGD", "Adam"]
-
-
-def start(seed: int, device: str) -> Tensor:
-    """Return parameters that are small and random."""
-    generator = torch.Generator().manual_seed(seed)
-    return (0.02 * torch.randn(LAYERS, *SHAPE, generator=generator)).to(device)
 
 
 def train(setting: Setting) -> Figures:
-    """Train with new prompts in each step; look at gradient and Hessian on others along the way.
+    """Train with new prompts in each step; look at loss, gradient and Hessian on others on the way.
 
     Diverged runs are worse than any other.
     """
     assert setting.rate is not None
     kind, data = setting.arm.split(", ")
-    heavy, steps, rate = data == "heavy", setting.size["steps"], setting.rate
+    heavy, steps, looks = data == "heavy", setting.size["steps"], setting.size["looks"]
     parameters = start(setting.seed, setting.device).requires_grad_()
-    optimizer: torch.optim.Optimizer = torch.optim.Adam([parameters], rate)
+    optimizer: torch.optim.Optimizer = torch.optim.Adam([parameters], setting.rate)
     if kind == "SGD":
-        optimizer = torch.optim.SGD([parameters], rate, momentum=0.9)
+        optimizer = torch.optim.SGD([parameters], setting.rate, momentum=0.9)
     generator = torch.Generator().manual_seed(setting.seed)
     fixed = prompts(1024, torch.Generator().manual_seed(0), heavy=heavy)
     test = tuple(each.to(setting.device) for each in fixed)
@@ -60,37 +52,36 @@ def train(setting: Setting) -> Figures:
         before = parameters.detach().clone()
         optimizer.step()
         after = parameters.detach().clone()
-        if step % (steps // setting.size["looks"]) == 0:
+        if step % (steps // looks) == 0:
             seen.append(float(step))
-            losses.append(float(loss(after, *test)))
-            smoothness.append(directional_smoothness(before, after, *test))
+            losses.append(float(typical_loss(after, *test)))
+            smoothness.append(abs(directional_smoothness(before, after, *test)))
         if step % (steps // 4) == 0:
             conditions.append(robust_condition(after, *few))
-    finite = all(map(math.isfinite, losses))
-    return {
-        "step": seen,
-        "losses": losses,
-        "loss": median(losses[-5:]) if finite else math.inf,
-        "condition": median(conditions) if finite else math.inf,
-        "smoothness": median(smoothness) if finite else math.inf,
+    figures = {
+        "loss": median(losses[-5:]),
+        "condition": median(conditions),
+        "smoothness": median(smoothness),
     }
-
-
-def classifier() -> nn.Module:
-    """Return the control: an MLP, without attention."""
-    return nn.Sequential(nn.Linear(PIXELS, 32), nn.ReLU(), nn.Linear(32, CLASSES))
+    if not all(map(math.isfinite, [*losses, *conditions, *smoothness])):
+        figures = dict.fromkeys(figures, math.inf)
+    return {"step": seen, "losses": losses, **figures}
 
 
 def noise(setting: Setting) -> Figures:
     """Measure the tail of |g_B - g| at the start, over batches of one: its Hill index."""
     if setting.arm == "digits":
-        gradients = gradients_of_images(seeded(setting.seed, classifier), digits(setting.seed)[0])
+        mlp = seeded(
+            setting.seed,
+            lambda: nn.Sequential(nn.Linear(PIXELS, 32), nn.ReLU(), nn.Linear(32, CLASSES)),
+        )
+        gradients = gradients_of_images(mlp, digits(setting.seed)[0])
     else:
         generator = torch.Generator().manual_seed(setting.seed)
         z, y = prompts(setting.size["count"], generator, heavy=setting.arm == "heavy")
-        gradients = vmap(grad(loss), (None, 0, 0))(start(setting.seed, "cpu"), z, y).flatten(1)
+        gradients = vmap(grad(loss), (None, 0, 0))(start(setting.seed), z, y).flatten(1)
     norms = (gradients - gradients.mean(0)).norm(dim=1)
-    return {"index": hill_index(norms.tolist(), LARGEST / len(norms)).value}
+    return {"index": hill_index(norms.tolist(), 100 / len(norms)).value}
 
 
 EXPERIMENT = Experiment(
@@ -109,25 +100,26 @@ EXPERIMENT = Experiment(
         Part(
             name="training",
             kind="QUALITY",
-            arms=[f"{optimizer}, {data}" for data in DATA for optimizer in OPTIMIZERS],
+            arms=[f"{optimizer}, {data}" for data in DATA for optimizer in ("SGD", "Adam")],
             measure=train,
             sizes={
                 "smoke": {"steps": 8, "looks": 4},
-                "cpu": {"steps": 1000, "looks": 25},
+                "cpu": {"steps": 2000, "looks": 25},
                 "gpu": {"steps": 20_000, "looks": 200},
             },
-            rates=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
+            rates=(3e-3, 1e-2, 3e-2, 1e-1),
             chosen_by="loss",
             tuning_seeds=TUNING_SEEDS[:1],
             noise_of="loss",
             checks=[
-                check
+                Factor(
+                    claim=f"{data}: {claim}", arm=f"Adam, {data}", to=f"SGD, {data}", figure=figure
+                )
                 for data in DATA
-                for adam, sgd in [(f"Adam, {data}", f"SGD, {data}")]
-                for check in (
-                    Factor(claim=f"{data}: a lower loss", arm=adam, to=sgd, figure="loss"),
-                    Less(claim=f"{data}: conditioned", arm=adam, than=sgd, figure="condition"),
-                    Less(claim=f"{data}: smoother", arm=adam, than=sgd, figure="smoothness"),
+                for claim, figure in (
+                    ("a lower loss", "loss"),
+                    ("conditioned", "condition"),
+                    ("smoother", "smoothness"),
                 )
             ],
         ),
@@ -149,15 +141,19 @@ EXPERIMENT = Experiment(
             x="step",
             y="losses",
             x_label="steps",
-            y_label="squared error, held out",
+            y_label="median squared error by that of 0",
             log=("y",),
         ),
         Bars(part="noise", figure="index", label="index of the noise's tail (less is heavier)"),
     ],
-    bounds="The paper's model and sizes (3 layers, 5 features, 20 examples), but 1,000 steps of "
-    "64 prompts. The control is an MLP on digits instead of a convolutional network. The tail of "
-    "the noise depends on where it is measured: from a start of standard deviation 0.1 it was "
-    "heavier for normal data; here the start is 0.02, and the tail the 100 largest of 20,000.",
+    bounds="The paper's data and sizes (3 layers, 5 features, 20 examples), but 2,000 steps of 64 "
+    "prompts instead of 10,000 of 1,000, and P and Q are trained whole; the authors' code holds "
+    "their last row and column. The mean of held-out losses is that of a few prompts: in pilots it "
+    "differed by factors of 1,000 between seeds. So the figure is the median over prompts of "
+    "(error / label)^2. Smoothness is compared by its absolute value. The control is an MLP on "
+    "digits instead of a convolutional network. The tail of the noise depends on where it is "
+    "measured: from a start of standard deviation 0.1 the data changed it little in pilots; here "
+    "the start is 0.02, and the tail the 100 largest of 20,000.",
     expects="Adam lower by 10 times with heavy tails, by less with normal data; all signs as "
     "claimed.",
 )

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from gpt.lab.apparatus.probes import cache_error, leak, load_entropy, random_ids, random_model
+from gpt.lab.apparatus.probes import (
+    cache_error,
+    leak,
+    load_entropy,
+    random_ids,
+    random_model,
+    reach,
+)
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.experts import Experts
 from gpt.spec.mlp import MLP
+from gpt.spec.pattern import Window
 
 ARCHITECTURE = Architecture(
     context=16, layers=2, width=16, attention=GroupedQuery(heads=2, kv_heads=2)
@@ -37,6 +46,14 @@ def test_a_model_that_sees_the_future_is_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", unmasked)
 
     assert leak(random_model(ARCHITECTURE, 32, 0)) > 1e-3
+
+
+def test_a_layer_reaches_as_far_as_its_window() -> None:
+    """Two of three tokens reach four tokens back; without windows all are reached."""
+    attention = GroupedQuery(heads=2, kv_heads=2, pattern=Window(size=3))
+
+    assert reach(random_model(replace(ARCHITECTURE, attention=attention), 32, 0), 16) == 4
+    assert reach(random_model(ARCHITECTURE, 32, 0), 16) == 15
 
 
 def test_every_parameter_is_at_work() -> None:
