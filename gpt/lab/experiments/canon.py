@@ -31,11 +31,7 @@ CONVOLVING = [arm for arm in CONVOLUTIONS if arm != "none"]
 def model(setting: Setting) -> Architecture:
     """Return the model of an arm: its convolutions, and whether it has rotary positions."""
     name, _, without = setting.arm.partition(", ")
-    return small_model(
-        setting,
-        position=None if without else Rope(),
-        **CONVOLUTIONS[name],
-    )
+    return small_model(setting, position=None if without else Rope(), **CONVOLUTIONS[name])
 
 
 def convolved(x: Tensor, taps: Tensor, distances: range) -> Tensor:

@@ -40,10 +40,7 @@ PLAIN, GATED = ("ReLU", "GELU", "Swish"), ("Bilinear", "GEGLU", "SwiGLU", "ReGLU
 
 def model(setting: Setting) -> Architecture:
     """Return the model of an arm."""
-    return small_model(
-        setting,
-        mlp=MLPS[setting.arm],
-    )
+    return small_model(setting, mlp=MLPS[setting.arm])
 
 
 TRAINING = Training(model=model)

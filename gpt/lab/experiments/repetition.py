@@ -27,10 +27,7 @@ def epochs(setting: Setting) -> int:
 
 def model(setting: Setting) -> Architecture:
     """Return the model of an arm."""
-    return small_model(
-        setting,
-        dropout=Dropout(rate=0.1 if setting.arm == "dropout" else 0.0),
-    )
+    return small_model(setting, dropout=Dropout(rate=0.1 if setting.arm == "dropout" else 0.0))
 
 
 def how(setting: Setting) -> Run:
