@@ -46,12 +46,7 @@ def facts(names: Sequence[str], rng: random.Random) -> list[tuple[str, str]]:
 
 def model(setting: Setting) -> Architecture:
     """Return the model of all arms."""
-    return small_model(
-        setting,
-        context=16,
-        layers=2,
-        tie=False,
-    )
+    return small_model(setting, context=16, layers=2, tie=False)
 
 
 def base(setting: Setting) -> Path:
@@ -63,17 +58,8 @@ def base(setting: Setting) -> Path:
     data = shards_of(f"facts-{count}", ["\n".join(lines)], setting.size["vocab"])
     first = base_run(f"facts-{count}", model(setting), Run(steps=20, data=data))
     answered = once("known-facts", lambda it: write_chats(it / "train.jsonl", known * 10))
-    return tuned_base(
-        f"facts-{count}-tuned-{steps}",
-        first,
-        answered,
-        model(setting),
-        steps=steps,
-        rows=16,
-        rate=3e-3,
-        seed=0,
-        row_length=8,
-    )
+    name = f"facts-{count}-tuned-{steps}"
+    return tuned_base(name, first, answered, model(setting), steps=steps, row_length=8)
 
 
 def plan(setting: Setting) -> TuningPlan:

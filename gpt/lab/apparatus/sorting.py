@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 
 from gpt.data.problems.build import build_problems
+from gpt.data.problems.coding import Coding
+from gpt.evaluation.problems import evaluate_problems
 from gpt.lab.apparatus.puzzles import of_bytes, puzzle_shards
 from gpt.lab.apparatus.texts import once
 from gpt.lab.apparatus.training import Run
 from gpt.lab.apparatus.tuning import base_run
-from gpt.lab.apparatus.turns import planned, tuned_base
+from gpt.lab.apparatus.turns import planned, tuned_base, write_chats
 from gpt.lab.experiment import Setting
+from gpt.model.gpt import GPT
+from gpt.parallel.runtime import Runtime
 from gpt.spec.architecture import Architecture
 from gpt.spec.attention import GroupedQuery
 from gpt.spec.mlp import MLP
@@ -24,6 +28,8 @@ SORTING = Sorting(length=8)
 PROBLEMS = build_problems(SORTING, Path())
 LONGEST = SORTING.length + 4
 GROUP, RATE, SFT_RATE = 8, 3e-3, 1e-3
+FRESH = 2**31 + 1
+"""Seed of the problems that are asked; no stage has them."""
 COIN = """
 import random
 coin = random.Random(0)
@@ -75,11 +81,29 @@ def sft(setting: Setting) -> Path:
         texts(10_000 + setting.seed, setting.size["solved"]),
         MODEL,
         steps=setting.size["sft"],
-        rows=16,
         rate=SFT_RATE,
         seed=setting.seed,
         schedule=Linear(decay=0.8),
         device=setting.device,
+    )
+
+
+def sft_on_chats(setting: Setting) -> TuningPlan:
+    """Plan SFT of the pretrained model on solved problems as turns of a user and an assistant."""
+    seed, count = 10_000 + setting.seed, setting.size["solved"]
+    return planned(
+        pretrained(setting),
+        once(
+            f"sorting-chats-{seed}-{count}",
+            lambda it: write_chats(it / "train.jsonl", solved(seed, count)),
+        ),
+        MODEL,
+        steps=setting.size["chat"],
+        rate=3 * SFT_RATE,
+        seed=setting.seed,
+        device=setting.device,
+        val=0.0,
+        row_length=32,
     )
 
 
@@ -91,7 +115,6 @@ def more_sft(setting: Setting) -> TuningPlan:
         texts(20_000 + setting.seed, count),
         MODEL,
         steps=setting.size["steps"],
-        rows=16,
         rate=SFT_RATE,
         seed=setting.seed,
         schedule=Linear(decay=0.8),
@@ -140,3 +163,18 @@ def coin(setting: Setting) -> TuningPlan:
     return reinforced(
         setting, folder / "prompts.jsonl", Prompts(reward=f"{folder / 'coin.py'}:reward")
     )
+
+
+def right(gpt: GPT, count: int, device: str, *, temperature: float) -> float:
+    """Return the fraction of *count* held-out problems that *gpt* solves with one completion."""
+    found = evaluate_problems(
+        gpt,
+        PROBLEMS,
+        Coding.of_texts(of_bytes()),
+        count=count,
+        max_tokens=LONGEST,
+        temperature=temperature,
+        seed=FRESH,
+        runtime=Runtime.choose(device, "float32"),
+    )
+    return found.solved / count

@@ -45,7 +45,7 @@ def planned(
     model: Architecture,
     *,
     steps: int,
-    rows: int,
+    rows: int = 16,
     rate: float,
     seed: int,
     embedding_rate: float | None = None,
@@ -92,14 +92,24 @@ def in_memory(plan: TuningPlan) -> Memory | None:
     return store
 
 
-def tuned_base(name: str, base: Path, data: Path, model: Architecture, **how: Any) -> Path:
+def tuned_base(
+    name: str,
+    base: Path,
+    data: Path,
+    model: Architecture,
+    *,
+    rate: float = 3e-3,
+    seed: int = 0,
+    **how: Any,
+) -> Path:
     """Return the folder of *base* tuned on *data*, made once in each process.
 
-    *how* are arguments of `planned`; *name* says all that the result depends on.
+    *how* are further arguments of `planned`; *name* says all that the result depends on.
     """
 
     def make(folder: Path) -> None:
-        tune(planned(base, data, model, out=folder / "run", **how), reporter=NullReporter())
+        plan = planned(base, data, model, rate=rate, seed=seed, out=folder / "run", **how)
+        tune(plan, reporter=NullReporter())
 
     return once(name, make) / "run"
 

@@ -2,108 +2,36 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
-from gpt.evaluation.style import Classifier
 from gpt.generation.sampling import Sampling
-from gpt.lab.apparatus.texts import once, shards_of
-from gpt.lab.apparatus.training import DIVERGED, Run
-from gpt.lab.apparatus.tuning import base_run
-from gpt.lab.apparatus.turns import answers, in_memory, planned, tuned_base, write_chats
-from gpt.lab.checks import Above, Below, Equal, Greater, Less, NotWorse, Within
-from gpt.lab.experiment import (
-    TUNING_SEEDS,
-    Bars,
-    Experiment,
-    Figures,
-    Part,
-    Setting,
-    Sizes,
-    Source,
-)
+from gpt.lab.apparatus.authors import A, B, base, chats, classifier, model
+from gpt.lab.apparatus.texts import once
+from gpt.lab.apparatus.training import DIVERGED
+from gpt.lab.apparatus.turns import answers, in_memory, planned, write_chats
+from gpt.lab.checks import Above, Below, Greater, Less, NotWorse, Within
+from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Sizes, Source
 from gpt.spec.adapter import LoRA
-from gpt.spec.architecture import Architecture
-from gpt.spec.attention import GroupedQuery
-from gpt.training.tasks.conversations import ChatData
 from gpt.training.tuning.planning import TuningPlan
-from pytok.chat.template import Turn
 
-A, B, BEFORE, ALL_TURNS = "A", "B", "before", "A, all turns"
-VOCAB, KNOWN_SEED, HELD_OUT_SEED = 400, 1, 2
-THINGS = ["the train", "game", "soup", "film", "dog", "exam", "rain", "party"]
-THINGS = [thing.removeprefix("the ") for thing in THINGS]
-VERDICTS = ["good", "bad", "late", "over", "great", "boring", "short", "long"]
+BEFORE, ALL_TURNS = "before", "A, all turns"
+HELD_OUT_SEED = 2
 
 
-def said_by(author: str, thing: str, verdict: str, rng: random.Random) -> str:
-    """Return an answer in the style of *author*, of random length and with random phrases.
-
-    A writes briefly, in lower case, with emoji and without periods; B in whole sentences.
-    """
-    if author == A:
-        begin = rng.choice(["haha ", "lol ", "nah ", ""])
-        end = rng.choice([" 😂", " 👍", " ...", "", " 😂😂"])
-        return f"{begin}{thing} was {rng.choice(['so ', 'rly ', ''])}{verdict}{end}"
-    begin = rng.choice(["Well, ", "I think that ", "Honestly, ", "To be fair, "])
-    end = rng.choice([" indeed", ", I must say", ", all in all", ""])
-    return f"{begin}the {thing} was {rng.choice(['rather ', 'quite ', ''])}{verdict}{end}."
-
-
-def chats(author: str | None, seed: int, count: int) -> list[tuple[str, str]]:
-    """Return questions and answers of *author*, or of either."""
-    rng = random.Random(seed)
-    found = []
-    for _ in range(count):
-        thing, verdict = rng.choice(THINGS), rng.choice(VERDICTS)
-        by = author or rng.choice([A, B])
-        found.append((f"how was the {thing}?", said_by(by, thing, verdict, rng)))
-    return found
-
-
-def classifier(setting: Setting) -> Classifier:
-    """Return a classifier of both authors' turns: n-grams of characters, logistic regression."""
-    count = setting.size["known"]
-    return Classifier([Turn(by, text) for by in (A, B) for _, text in chats(by, KNOWN_SEED, count)])
-
-
-def model(setting: Setting) -> Architecture:
-    """Return the model of all arms."""
-    return Architecture(
-        context=64,
-        layers=2,
-        width=setting.size["width"],
-        attention=GroupedQuery(heads=4, kv_heads=4),
-    )
-
-
-def base(setting: Setting) -> Path:
-    """Return a model of chats in which either author answers."""
-    count, steps = setting.size["mixed"], setting.size["base steps"]
-    mixed = chats(None, 3, count)
-    texts = [
-        "\n".join("\n".join(pair) for pair in mixed[n : n + 100]) for n in range(0, count, 100)
-    ]
-    data = shards_of(f"authors-{count}", texts, VOCAB)
-    first = base_run(f"authors-{count}", model(setting), Run(steps=steps, vocab=VOCAB, data=data))
-    answered = once(f"authors-chats-{count}", lambda it: write_chats(it / "train.jsonl", mixed))
-    return tuned_base(
-        f"authors-tuned-{count}-{steps}",
-        first,
-        answered,
-        model(setting),
-        steps=steps,
-        rows=16,
-        rate=3e-3,
-        seed=0,
-        row_length=64,
-    )
+def real(setting: Setting) -> Figures:
+    """Classify held-out turns of the authors themselves, and compare the styles."""
+    turns = [text for _, text in chats(setting.arm, HELD_OUT_SEED, setting.size["asked"])]
+    found = classifier(setting.size["known"]).authors(turns)
+    return {
+        "right": sum(by == setting.arm for by in found) / len(turns),
+        "lower case": sum(text == text.lower() for text in turns) / len(turns),
+        "same": float(chats(setting.arm, 1, 20) == chats(setting.arm, 1, 20)),
+    }
 
 
 def plan(setting: Setting) -> TuningPlan:
     """Plan LoRA of the base on the turns of an author."""
-    author, count = setting.arm[0] if setting.arm != BEFORE else A, setting.size["turns"]
-    seed = 10 + setting.seed
+    author, count, seed = B if setting.arm == B else A, setting.size["turns"], 10 + setting.seed
 
     def write(folder: Path) -> None:
         write_chats(folder / "train.jsonl", chats(author, seed, count))
@@ -114,7 +42,6 @@ def plan(setting: Setting) -> TuningPlan:
         once(f"authors-{author}-{seed}-{count}", write),
         model(setting),
         steps=setting.size["steps"],
-        rows=16,
         rate=setting.rate or 1e-3,
         seed=setting.seed,
         device=setting.device,
@@ -127,7 +54,6 @@ def plan(setting: Setting) -> TuningPlan:
 def measure(setting: Setting) -> Figures:
     """Answer questions, sampled at temperature 1, and count answers that the classifier gives A."""
     made = plan(setting)
-    assert isinstance(made.data, ChatData)
     run = in_memory(made)
     if run is None:
         return {"as A": 0.0, "not A": 1.0, "loss": DIVERGED}
@@ -139,21 +65,10 @@ def measure(setting: Setting) -> Figures:
     asked = [(question,) for question, _ in chats(A, HELD_OUT_SEED, setting.size["asked"])]
     sampling = Sampling(temperature=1.0, seed=1000 * setting.seed)
     written = answers(gpt, made, asked, max_tokens=40, sampling=sampling)
-    found = classifier(setting).authors(written)
+    found = classifier(setting.size["known"]).authors(written)
     # An empty answer has no style.
     right = sum(bool(text) and by == A for text, by in zip(written, found, strict=True))
     return {"as A": right / len(asked), "not A": 1 - right / len(asked), "loss": loss}
-
-
-def real(setting: Setting) -> Figures:
-    """Classify held-out turns of the authors themselves, and compare the styles."""
-    turns = [text for _, text in chats(setting.arm, HELD_OUT_SEED, setting.size["asked"])]
-    found = classifier(setting).authors(turns)
-    return {
-        "right": sum(by == setting.arm for by in found) / len(turns),
-        "lower case": sum(text == text.lower() for text in turns) / len(turns),
-        "same": float(chats(setting.arm, 1, 20) == chats(setting.arm, 1, 20)),
-    }
 
 
 SMOKE = {"known": 100, "mixed": 300, "base steps": 3, "turns": 60, "steps": 2}
@@ -180,11 +95,10 @@ EXPERIMENT = Experiment(
             measure=real,
             sizes=dict.fromkeys(("smoke", "cpu", "gpu"), SMOKE),
             checks=[
-                Above(claim="real turns of A are A's", arm=A, figure="right", bound=0.95),
-                Above(claim="real turns of B are B's", arm=B, figure="right", bound=0.95),
-                Equal(claim="A writes in lower case", arm=A, figure="lower case", value=1),
-                Below(claim="B does not", arm=B, figure="lower case", bound=0.0),
-                Equal(claim="turns are a function of the seed", arm=A, figure="same", value=1),
+                Above(claim="real turns are their author's", figure="right", bound=0.95),
+                Above(claim="A writes in lower case", arm=A, figure="lower case", bound=1),
+                Below(claim="B does not", arm=B, figure="lower case", bound=0),
+                Above(claim="turns are a function of the seed", figure="same", bound=1),
             ],
         ),
         Part(
@@ -215,10 +129,7 @@ EXPERIMENT = Experiment(
     panels=[
         Bars(part="style", figure="as A", label="answers that the classifier gives A, fraction"),
         Bars(
-            part="style",
-            arms=[BEFORE, A],
-            figure="loss",
-            label="bits per byte, A's held-out turns",
+            part="style", arms=[BEFORE, A], figure="loss", label="bits per byte, A's held-out turns"
         ),
     ],
     bounds="Two generated authors with clear habits, and a base that knows both; people differ "

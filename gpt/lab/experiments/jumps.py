@@ -5,45 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from gpt.lab.apparatus.facts import EPOCHS, FACTORS, ROWS, plain_losses, plan
-from gpt.lab.apparatus.training import DIVERGED
 from gpt.lab.apparatus.turns import in_memory
-from gpt.lab.checks import Above, Below, Equal, Greater, Within
+from gpt.lab.checks import Above, Below, Greater, Within
 from gpt.lab.experiment import Experiment, Figures, Lines, Part, Setting, Sizes, Source
-
-
-def measure(setting: Setting) -> Figures:
-    """Train, and compare the loss before and after the first steps of an epoch.
-
-    A jump is what the loss falls by from the last tenth of an epoch to the first tenth of the next
-    one, less what it falls by over as many steps on the regression line of the half epoch before.
-    """
-    run = in_memory(plan(setting))
-    if run is None:
-        return {"jumps": -DIVERGED, "falls": DIVERGED, "first": DIVERGED, "last": DIVERGED}
-    losses = np.array([row.loss for row in run.rows])
-    epochs = losses.reshape(EPOCHS, -1)
-    steps = epochs.shape[1]
-    tenth = steps // 10
-    # The first half of the first epoch still learns what an unknown name looks like.
-    halves = [each[steps // 2 :] for each in epochs]
-    falls = [-float(np.polyfit(np.arange(len(each)), each, 1)[0]) for each in halves]
-    jumps = [
-        float(before[-tenth:].mean() - after[:tenth].mean()) - tenth * fall
-        for before, after, fall in zip(epochs, epochs[1:], falls, strict=False)
-    ]
-    held_out = [row.val["loss"] for row in run.rows if row.val is not None]
-    smooth = np.convolve(losses, np.ones(tenth) / tenth, "valid")
-    return {
-        "jumps": sum(jumps),
-        "falls": sum(falls[1:]) * (steps - tenth),
-        **{f"jump {number}": jump for number, jump in enumerate(jumps, start=1)},
-        "first": held_out[0],
-        "last": held_out[-1],
-        "epoch": [(step + tenth) / steps for step in range(len(smooth))],
-        "loss": smooth.tolist(),
-        "epochs": [number + 1.0 for number in range(EPOCHS)],
-        "held out": held_out,
-    }
 
 
 def loop(setting: Setting) -> Figures:
@@ -55,12 +19,46 @@ def loop(setting: Setting) -> Figures:
     order = [tuple(rows.batch(row, 1).inputs.flatten().tolist()) for row in range(EPOCHS * count)]
     epochs = [order[epoch * count :][:count] for epoch in range(EPOCHS)]
     batches = [rows.batch(ROWS * step, ROWS) for step in range(len(run.rows))]
-    differences = zip(run.rows, plain_losses(made, batches), strict=True)
+    plain = plain_losses(made, batches)
     return {
         "missing": float(sum(count - len(set(epoch)) for epoch in epochs)),
         "moved": sum(a != b for a, b in zip(*epochs[:2], strict=True)) / count,
         "rates": float(len({row.lr for row in run.rows})),
-        "error": max(abs(row.loss - loss) for row, loss in differences),
+        "error": max(abs(row.loss - loss) for row, loss in zip(run.rows, plain, strict=True)),
+    }
+
+
+def measure(setting: Setting) -> Figures:
+    """Train, and compare the loss before and after the first steps of an epoch.
+
+    A jump is what the loss falls by from the last tenth of an epoch to the first tenth of the next
+    one, less what it falls by over as many steps on the regression line of the half epoch before.
+    """
+    run = in_memory(plan(setting))
+    assert run is not None  # its learning rate is given
+    losses = np.array([row.loss for row in run.rows])
+    steps = len(losses) // EPOCHS
+    epochs, tenth = losses.reshape(EPOCHS, steps), steps // 10
+    # The first half of the first epoch still learns what an unknown name looks like.
+    halves = [each[steps // 2 :] for each in epochs]
+    falls = [-float(np.polyfit(np.arange(len(each)), each, 1)[0]) for each in halves]
+    jumps = [
+        float(before[-tenth:].mean() - after[:tenth].mean()) - tenth * fall
+        for before, after, fall in zip(epochs, epochs[1:], falls, strict=False)
+    ]
+    held_out = [row.val["loss"] for row in run.rows if row.val is not None]
+    smooth = np.convolve(losses, np.ones(tenth) / tenth, "valid")
+    return {
+        "jump 1": jumps[0],
+        "jump 2": jumps[1],
+        "jumps": sum(jumps),
+        "falls": sum(falls[1:]) * (steps - tenth),
+        "first": held_out[0],
+        "last": held_out[-1],
+        "epoch": [(step + tenth) / steps for step in range(len(smooth))],
+        "loss": smooth.tolist(),
+        "epochs": [number + 1.0 for number in range(EPOCHS)],
+        "held out": held_out,
     }
 
 
@@ -88,26 +86,12 @@ EXPERIMENT = Experiment(
             kind="EXACT",
             arms=["repeated"],
             measure=loop,
-            sizes=dict.fromkeys(("smoke", "cpu", "gpu"), SMOKE),
+            sizes=dict.fromkeys(SIZES, SMOKE),
             checks=[
-                Equal(
-                    claim="each example is once in an epoch",
-                    arm="repeated",
-                    figure="missing",
-                    value=0,
-                ),
-                Above(
-                    claim="the next has another order", arm="repeated", figure="moved", bound=0.5
-                ),
-                Equal(
-                    claim="the learning rate is constant", arm="repeated", figure="rates", value=1
-                ),
-                Below(
-                    claim="losses equal those of a plain loop",
-                    arm="repeated",
-                    figure="error",
-                    bound=1e-3,
-                ),
+                Below(claim="each example is once in an epoch", figure="missing", bound=0),
+                Above(claim="the next has another order", figure="moved", bound=0.5),
+                Below(claim="the learning rate is constant", figure="rates", bound=1),
+                Below(claim="losses equal those of a plain loop", figure="error", bound=1e-3),
             ],
         ),
         Part(
@@ -119,8 +103,7 @@ EXPERIMENT = Experiment(
             checks=[
                 *(
                     Greater(
-                        claim=f"the loss jumps down before epoch {number + 1}, more than with "
-                        "fresh facts",
+                        claim=f"before epoch {number + 1} it jumps down, not so with fresh facts",
                         arm="repeated",
                         than="fresh",
                         figure=f"jump {number}",
@@ -158,20 +141,8 @@ EXPERIMENT = Experiment(
         ),
     ],
     panels=[
-        Lines(
-            part="loss",
-            x="epoch",
-            y="loss",
-            x_label="epochs",
-            y_label="training loss, nats per token, mean of a tenth of an epoch",
-        ),
-        Lines(
-            part="loss",
-            x="epochs",
-            y="held out",
-            x_label="epochs",
-            y_label="held-out loss, nats per token",
-        ),
+        Lines(part="loss", x="epoch", y="loss", x_label="epochs", y_label="training loss, nats"),
+        Lines(part="loss", x="epochs", y="held out", x_label="epochs", y_label="held out, nats"),
     ],
     bounds="The article tunes language models of billions of parameters on questions of an exam. "
     "Here a name is one token of a small model, whose row of the embedding can hold a fact: from "
