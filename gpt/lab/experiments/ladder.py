@@ -144,8 +144,8 @@ EXPERIMENT = Experiment(
             rates=(3e-3, 1e-2, 3e-2),
             tuning_seeds=TUNING_SEEDS[:1],
             checks=[
-                Less(claim=f"{upper} after {lower}: {said}", arm=upper, than=lower, figure=BITS)
-                for lower, upper, said in BETTER
+                Less(claim=f"{high} is better than {low}: {said}", arm=high, than=low, figure=BITS)
+                for low, high, said in BETTER
             ],
         ),
     ],
