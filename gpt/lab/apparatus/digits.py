@@ -107,7 +107,7 @@ def accuracy(network: nn.Module, data: Images) -> float:
 def accuracy_of_averages(network: nn.Module, data: Images, count: int) -> Tensor:
     """Return the accuracy (count,) of the average of 1, 2, … thinned networks, by probabilities.
 
-    Dropout thins each of them anew (Srivastava 2014, section 7.5).
+    Dropout thins each of them differently (Srivastava 2014, section 7.5).
     """
     network.train()
     each = torch.stack([network(data.pixels).softmax(-1) for _ in range(count)])
