@@ -199,6 +199,14 @@ def test_no_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= longer.get(module_name(path), 400)
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "gpt/lab/experiments").glob("*.py")), ids=lambda p: p.stem
+)
+def test_an_experiment_reads_like_a_paragraph(path: Path) -> None:
+    """170 lines; what is not of the claim is apparatus."""
+    assert len(path.read_text().splitlines()) <= 170
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "bpe-rs/src").rglob("*.rs")), ids=lambda p: p.name)
 def test_no_rust_file_is_longer_than_can_be_held_in_mind(path: Path) -> None:
     """400 lines, tests included."""
