@@ -182,8 +182,10 @@ def _origin(experiment: Experiment, document: Mapping[str, Any]) -> str:
         f"{document['first_seed']}, one thread each, on {machine['processor']}, torch "
         f"{machine['torch']}. {sizes}"
     )
-    command = f"`gpt lab run {experiment.id} --size {document['size']}` makes this page."
-    return f"## Run it\n\n{command}\n\n{_wrapped(made)}"
+    command = f"gpt lab run {experiment.id} --size {document['size']}"
+    if document["first_seed"]:
+        command += f" --first-seed {document['first_seed']}"
+    return f"## Run it\n\n`{command}` makes this page.\n\n{_wrapped(made)}"
 
 
 def _interval(estimate: Mapping[str, float]) -> str:

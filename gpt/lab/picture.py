@@ -62,9 +62,15 @@ def _arms(panel: Panel, part: PartResults) -> list[str]:
     return list(panel.arms or part.part.arms)
 
 
-def _look(index: int) -> tuple[str, str]:
-    """Return the color and the marker of a line or a point: no two of 64 are alike."""
-    return COLORS[index % len(COLORS)], MARKERS[(index // len(COLORS) + index) % len(MARKERS)]
+def _look(arm: str, part: PartResults) -> tuple[str, str]:
+    """Return the color and the marker of *arm* in all panels: no two of 64 are alike.
+
+    The baseline, which is the first of several arms, is gray.
+    """
+    arms = list(part.part.arms)
+    index = arms.index(arm)
+    color = COLORS[max(index - 1, 0) % len(COLORS)] if index or len(arms) == 1 else GRAY
+    return color, MARKERS[(index // len(COLORS) + index) % len(MARKERS)]
 
 
 def _draw_bars(axes: Axes, part: PartResults, panel: Bars) -> None:
@@ -72,7 +78,7 @@ def _draw_bars(axes: Axes, part: PartResults, panel: Bars) -> None:
     arms = _arms(panel, part)
     for row, arm in enumerate(arms):
         values = part.values(arm, panel.figure)
-        color = GRAY if arm == part.part.arms[0] else COLORS[0]  # the first is the baseline
+        color, _ = _look(arm, part)
         estimate = statistics.mean(values)
         if len(values) > 1:
             axes.plot([estimate.low, estimate.high], [row, row], color=color, linewidth=2)
@@ -86,8 +92,8 @@ def _draw_bars(axes: Axes, part: PartResults, panel: Bars) -> None:
 
 def _draw_lines(axes: Axes, part: PartResults, panel: Lines) -> None:
     """Draw a line for each arm, with the range of its seeds if there are several."""
-    for index, arm in enumerate(_arms(panel, part)):
-        color, marker = _look(index)
+    for arm in _arms(panel, part):
+        color, marker = _look(arm, part)
         xs, ys = part.series(arm, panel.x), part.series(arm, panel.y)
         marked = marker if len(xs) <= 16 else ""
         axes.plot(xs, ys, color=color, label=arm, marker=marked, markersize=4)
@@ -105,8 +111,8 @@ def _draw_lines(axes: Axes, part: PartResults, panel: Lines) -> None:
 
 def _draw_points(axes: Axes, part: PartResults, panel: Points) -> None:
     """Draw a point for each arm, with its name."""
-    for index, arm in enumerate(_arms(panel, part)):
-        color, marker = _look(index)
+    for arm in _arms(panel, part):
+        color, marker = _look(arm, part)
         x = statistics.mean(part.values(arm, panel.x)).value
         y = statistics.mean(part.values(arm, panel.y))
         axes.plot([x], [y.value], marker, color=color, markersize=7, label=arm)

@@ -146,7 +146,7 @@ EXPERIMENT = Experiment(
             x="step",
             y="accuracy",
             x_label="steps",
-            y_label="accuracy on the test",
+            y_label="test accuracy",
         ),
         Bars(part="best", figure="steps", label="steps to 95%"),
         Lines(
