@@ -6,6 +6,7 @@ import dataclasses
 import os
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -102,19 +103,15 @@ class Decoded(NamedTuple):
 
 def decoded(recipe: Recipe) -> Decoded:
     """Train by *recipe*, and count what this process decodes."""
-    complete, found = evaluation.complete, [list[Completion](), list[Completion]()]
+    found = [list[Completion](), list[Completion]()]
 
     def counted(*arguments: Any, copies: int, **options: Any) -> list[Completion]:
         completions = complete(*arguments, copies=copies, **options)
         found[copies == 1].extend(completions)
         return completions
 
-    evaluation.complete = counted
-    try:
-        with World.join() as world:
-            train(recipe, world=world)
-    finally:
-        evaluation.complete = complete
+    with patch.object(evaluation, "complete", counted), World.join() as world:
+        train(recipe, world=world)
     rollouts, held_out = found
     return Decoded(len(rollouts), len(held_out), sum(len(each.ids) for each in rollouts + held_out))
 
