@@ -62,20 +62,22 @@ class ChatAdapters:
         return adapted_checkpoint(self._base, self._paths[name])
 
     def switch(self, session: ChatSession, name: str) -> None:
-        """Continue *session* with the adapter *name*.
+        """Continue *session* with the adapter *name*, by its own tokenizer and chat template.
 
-        Raises ChatError, and changes nothing, for one that cannot be read, or that is of another
-        chat: it has other speakers.
+        Raises ChatError, and changes nothing, for one that cannot be read, for one of another chat,
+        which lacks a speaker of the session or plays another, and if its template cannot render the
+        conversation.
         """
         try:
             checkpoint = self.open(name)
-            is_same_chat = template_of(checkpoint) == session.template
+            template, roles = template_of(checkpoint), session.roles
         except GPTError as error:
             raise ChatError(str(error)) from None
-        if not is_same_chat or checkpoint.state.fingerprint != session.tokenizer.fingerprint:
+        known = {roles.you, *roles.played} <= {*template.speakers}
+        if not known or template.me not in (None, session.template.me, *roles.played):
             raise ChatError(
                 f"{name} was tuned on another chat than {self.active}; start `gpt chat` with it "
                 "alone"
             )
-        session.switch(self._options.model(checkpoint))
+        session.switch(self._options.model(checkpoint), checkpoint.tokenizer(), template)
         self.active = name

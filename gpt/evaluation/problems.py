@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpt.data.problems.coding import Coding
 from gpt.data.problems.problem import Problem, Problems
@@ -11,10 +12,21 @@ from gpt.errors import DataError
 from gpt.generation.rollouts import AT_ONCE, Completion, complete
 from gpt.model.gpt import GPT
 from gpt.parallel.runtime import Runtime
+from gpt.parallel.sharded import is_sharded
 from gpt.parallel.world import ALONE, World
 
 EVALUATION = 2**31
 """Stands for the seed of a run in evaluations: no run has it, and all have the same problems."""
+
+
+class Attempts(NamedTuple):
+    """Completions of problems, those of a problem one after another."""
+
+    prompts: list[list[int]]
+    """The ids of the prompt of each problem."""
+    completions: list[Completion]
+    rewards: list[float]
+    """The reward of each completion."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +73,8 @@ def evaluate_problems(
     """Complete *count* held-out problems, those of *seed*, once each.
 
     Completions are sampled at *temperature*, or, if it is 0, have the likeliest tokens. *progress*
-    is called with (problems done, all). All processes of *world* do the same, so none waits for
-    another. The model's training mode is restored.
+    is called with (problems done, all). *world* is that of `attempt`. The model's training mode is
+    restored.
     """
     training, rewards, completions = model.training, list[float](), list[Completion]()
     model.eval()
@@ -70,17 +82,19 @@ def evaluate_problems(
         for start in range(0, count, AT_ONCE):
             indices = range(start, min(count, start + AT_ONCE))
             asked = [problems.problem("val", seed, index) for index in indices]
-            with runtime.autocast():
-                found = complete(
-                    model,
-                    [encode(problem, coding, model.context, max_tokens) for problem in asked],
-                    seeds=[(seed, index) for index in indices] if temperature else (),
-                    ends=coding.ends,
-                    max_tokens=max_tokens,
-                    temperature=temperature,
-                )
-            completions += found
-            rewards += rewards_of(problems, coding, asked, found)
+            found = attempt(
+                model,
+                problems,
+                coding,
+                asked,
+                seeds=[(seed, index) for index in indices] if temperature else (),
+                max_tokens=max_tokens,
+                temperature=temperature,
+                runtime=runtime,
+                world=world,
+            )
+            completions += found.completions
+            rewards += found.rewards
             if progress is not None:
                 progress(indices.stop, count)
     finally:
@@ -92,7 +106,56 @@ def evaluate_problems(
     )
 
 
-def encode(problem: Problem, coding: Coding, context: int, max_tokens: int) -> list[int]:
+def attempt(
+    model: GPT,
+    problems: Problems,
+    coding: Coding,
+    asked: Sequence[Problem],
+    *,
+    copies: int = 1,
+    seeds: Sequence[Sequence[int]],
+    max_tokens: int,
+    temperature: float,
+    runtime: Runtime,
+    world: World = ALONE,
+) -> Attempts:
+    """Complete each of *asked* *copies* times, and compute the rewards.
+
+    *model* is in evaluation mode; *seeds* and the arguments after it are those of `complete`. The
+    processes of *world* divide *asked*, and each returns all attempts. With a sharded model (FSDP)
+    each completes all: every forward pass is one of all processes, which gather its weights, and
+    the lengths of completions, and so the numbers of their passes, differ. Raises DataError, in all
+    processes, for a prompt that does not fit, and for a reward that one of them cannot compute.
+    """
+    if is_sharded(model.parameters()):
+        world = ALONE
+    prompts = [_encode(problem, coding, model.context, max_tokens) for problem in asked]
+    own = world.part(len(asked))
+    with runtime.autocast():
+        completed = complete(
+            model,
+            prompts[own.start : own.stop],
+            copies=copies,
+            seeds=seeds[own.start * copies : own.stop * copies],
+            ends=coding.ends,
+            max_tokens=max_tokens,
+            temperature=temperature,
+        )
+    of_rows = [asked[index] for index in own for _ in range(copies)]
+    try:
+        rewarded: list[float] | DataError = _rewards(problems, coding, of_rows, completed)
+    except DataError as error:  # raised below: the others must not wait for this process
+        rewarded = error
+    attempts = Attempts(prompts, [], [])
+    for completions, rewards in world.gather((completed, rewarded)):
+        if isinstance(rewards, DataError):
+            raise rewards
+        attempts.completions.extend(completions)
+        attempts.rewards.extend(rewards)
+    return attempts
+
+
+def _encode(problem: Problem, coding: Coding, context: int, max_tokens: int) -> list[int]:
     """Return the ids of the prompt of *problem*.
 
     Raises DataError if no completion of *max_tokens* fits after it in *context*.
@@ -107,7 +170,7 @@ def encode(problem: Problem, coding: Coding, context: int, max_tokens: int) -> l
     return ids
 
 
-def rewards_of(
+def _rewards(
     problems: Problems,
     coding: Coding,
     asked: Sequence[Problem],

@@ -160,11 +160,21 @@ class ChatSession:
         """All turns so far, and the system text."""
         return Conversation(tuple(self._turns), self._system)
 
-    def switch(self, model: LanguageModel) -> None:
-        """Continue the conversation with *model*, of the same tokenizer and context.
+    def switch(self, model: LanguageModel, tokenizer: Tokenizer, template: ChatTemplate) -> None:
+        """Continue the conversation with *model*, of the same context, by its own *template*.
 
-        It reads all turns again, since what the cache has of them is of another model.
+        It reads all turns again, since what the cache has of them is of another model. On
+        ChatError, if *template* cannot render the conversation, nothing is changed.
         """
+        before = self.tokenizer, self.template
+        self.tokenizer, self.template = tokenizer, template
+        try:
+            if self._turns:  # some templates render no conversation without one
+                self.template.prompt(self.conversation, tokenizer, self.roles.played[0])
+            self.instruct(self._system)
+        except ChatError:
+            self.tokenizer, self.template = before
+            raise
         self._reader = Reader(model)
 
     def instruct(self, system: str | None) -> None:

@@ -58,7 +58,8 @@ class ShortConvolution(Mechanism):
 
     def new_state(self, batch: int, dtype: torch.dtype) -> LatestTokens:
         """Create what *batch* rows keep: the tokens that later ones are mixed with."""
-        return LatestTokens(self.taps().new_zeros((batch, self.reach, self.width), dtype=dtype))
+        shape, device = (batch, self.reach, self.width), self.taps().device
+        return LatestTokens(torch.zeros(shape, dtype=dtype, device=device))
 
 
 class TokenShift(ShortConvolution):

@@ -7,14 +7,14 @@ with them, chunk by chunk. N: number of tokens, V: vocabulary size.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gpt.data.batch import IGNORED
-from gpt.nn.loss import Cap, average_of, cast_together, chunks, losses_under, predicted
+from gpt.nn.loss import Cap, average_of, cast_together, losses_under, predicted, summed_loss
 
 
 class LogitFactors(NamedTuple):
@@ -56,75 +56,36 @@ def linear_distillation(
     `IGNORED` nothing counts. No gradient reaches the teachers. That of the student is computed in
     the forward pass, as in `gpt.nn.loss.linear_cross_entropy`, and equals autograd's.
     """
-    hidden, weight = cast_together(student.hidden, student.weight)
     others = [
         LogitFactors(*cast_together(each.hidden.detach(), each.weight.detach()), each.cap)
         for each in teachers
     ]
-    sums = _LinearDistillation.apply(
-        hidden, weight, targets, student.cap, others, temperature, data_weight
-    )
-    return Distilled(*sums)
+    counted, columns = (targets != IGNORED).float(), targets.clamp_min(0)
 
-
-class _LinearDistillation(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        hidden: Tensor,
-        weight: Tensor,
-        targets: Tensor,
-        cap: Cap | None,
-        teachers: Sequence[LogitFactors],
-        temperature: float,
-        data_weight: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        counted = (targets != IGNORED).float()
-        needs_hidden, needs_weight = ctx.needs_input_grad[:2]
-        divergence, nats = torch.zeros(2, device=hidden.device)
-        hidden_grad = torch.empty_like(hidden) if needs_hidden else None
-        # Summed over all chunks, so float32 even if the products are bfloat16.
-        weight_grad = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
-        for rows, logits, log_probabilities in chunks(hidden, weight, cap):
-            target, weights = targets[rows], counted[rows]
-            nats += losses_under(log_probabilities, target).nats.sum()
-            soft = _softened(log_probabilities, temperature)
-            taught = _softened(
-                average_of(
-                    [predicted(each.hidden[rows], each.weight, each.cap)[1] for each in teachers]
-                ),
-                temperature,
-            )
-            probabilities = taught.exp()
-            each_divergence = (probabilities * (taught - soft)).sum(-1)
-            divergence += (each_divergence * weights).sum()
-            if needs_hidden or needs_weight:
-                # With respect to the logits: of KL (softmax - teacher) / T, of the other
-                # softmax - targets.
-                grad = soft.exp().sub_(probabilities).mul_((1 - data_weight) * temperature)
-                grad.add_(log_probabilities.exp_(), alpha=data_weight)
-                columns = target.clamp_min(0)
-                grad[torch.arange(len(target), device=target.device), columns] -= data_weight
-                if cap is not None:
-                    grad *= cap.derivative(logits)
-                grad = grad.mul_(weights[:, None]).to(weight.dtype)
-                if hidden_grad is not None:
-                    hidden_grad[rows] = grad @ weight
-                if weight_grad is not None:
-                    weight_grad += grad.T @ hidden[rows]
-        if weight_grad is not None:
-            weight_grad = weight_grad.to(weight.dtype)
-        ctx.save_for_backward(hidden_grad, weight_grad)
-        ctx.mark_non_differentiable(divergence, nats)
-        loss = data_weight * nats + (1 - data_weight) * temperature**2 * divergence
-        return loss, divergence, nats
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        hidden_grad, weight_grad = (
-            saved if saved is None else saved * grads[0] for saved in ctx.saved_tensors
+    def of_rows(
+        rows: slice, log_probabilities: Tensor, needs_grad: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        weights = counted[rows]
+        nats = losses_under(log_probabilities, targets[rows]).nats.sum()
+        soft = _softened(log_probabilities, temperature)
+        taught = average_of(
+            [predicted(each.hidden[rows], each.weight, each.cap)[1] for each in others]
         )
-        return hidden_grad, weight_grad, None, None, None, None, None
+        taught = _softened(taught, temperature)
+        probabilities = taught.exp()
+        divergence = ((probabilities * (taught - soft)).sum(-1) * weights).sum()
+        loss = data_weight * nats + (1 - data_weight) * temperature**2 * divergence
+        sums = torch.stack((loss, divergence, nats))
+        if not needs_grad:
+            return sums, None
+        # With respect to the logits: of KL (softmax - teacher) / T, of the other softmax - targets.
+        grad = soft.exp().sub_(probabilities).mul_((1 - data_weight) * temperature)
+        grad.add_(log_probabilities.exp_(), alpha=data_weight)
+        grad[torch.arange(len(grad), device=grad.device), columns[rows]] -= data_weight
+        return sums, grad.mul_(weights[:, None])
+
+    sums = summed_loss(student.hidden, student.weight, student.cap, of_rows)
+    return Distilled(sums[0], *sums[1:].detach())
 
 
 def _softened(log_probabilities: Tensor, temperature: float) -> Tensor:

@@ -62,12 +62,54 @@ def linear_cross_entropy(
     *hidden* is (N, width), *weight* (V, width), *targets* (N,) int64. Targets that are `IGNORED` do
     not count. With label *smoothing* ε (Szegedy 2015, arXiv:1512.00567) a target has the
     probability 1 - ε + ε / V, and every other token ε / V. The result equals ``F.cross_entropy``
-    of float32 logits with ``reduction="sum"`` and ``label_smoothing``. The gradients are computed
-    in the forward pass, as in Liger (Hsu 2024, arXiv:2410.10989).
+    of float32 logits with ``reduction="sum"`` and ``label_smoothing``.
+    """
+    counted = (targets != IGNORED).float()
+    columns = targets.clamp_min(0)  # an ignored target is still an index; its weight is 0
+
+    def of_rows(
+        rows: slice, log_probabilities: Tensor, needs_grad: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        target, weights = columns[rows], counted[rows]
+        # Not a dot product, which autocast would compute, and round, in its own dtype.
+        likelihood = log_probabilities.gather(-1, target[:, None])[:, 0]
+        if smoothing:
+            likelihood = likelihood.lerp(log_probabilities.mean(-1), smoothing)
+        sums = -(likelihood * weights).sum()[None]
+        if not needs_grad:
+            return sums, None
+        # The gradient of cross-entropy with respect to the logits: softmax - targets.
+        grad = log_probabilities.exp_()
+        grad[torch.arange(len(target), device=target.device), target] -= 1 - smoothing
+        if smoothing:
+            grad -= smoothing / grad.shape[1]
+        return sums, grad.mul_(weights[:, None])
+
+    return summed_loss(hidden, weight, cap, of_rows)[0]
+
+
+class RowsLoss(Protocol):
+    """The loss of some rows of logits."""
+
+    def __call__(
+        self, rows: slice, log_probabilities: Tensor, needs_grad: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return sums over *rows*, (k,) float32, and if it is needed the gradient of the first.
+
+        *log_probabilities* (rows, V) can be overwritten. The gradient, of their shape, is that with
+        respect to the logits, after the cap.
+        """
+
+
+def summed_loss(hidden: Tensor, weight: Tensor, cap: Cap | None, of_rows: RowsLoss) -> Tensor:
+    """Return the sums of *of_rows* over the chunks of ``cap(hidden @ weight.T)``, (k,).
+
+    Only the first has a gradient, with respect to *hidden* and *weight*. It is computed in the
+    forward pass, as in Liger (Hsu 2024, arXiv:2410.10989).
     """
     hidden, weight = cast_together(hidden, weight)
-    loss: Tensor = _LinearCrossEntropy.apply(hidden, weight, targets, cap, smoothing)
-    return loss
+    sums: Tensor = _SummedLoss.apply(hidden, weight, cap, of_rows)
+    return sums
 
 
 @torch.no_grad()
@@ -148,9 +190,12 @@ def cast_together(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 def chunks(
     hidden: Tensor, weight: Tensor, cap: Cap | None
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Yield a slice of the rows, their logits, and their log-probabilities in float32."""
+    """Yield a slice of the rows, their logits, and their log-probabilities in float32.
+
+    Without any rows, there is one slice of none.
+    """
     size = _chunk_rows(weight)
-    for start in range(0, len(hidden), size):
+    for start in range(0, max(1, len(hidden)), size):
         rows = slice(start, start + size)
         yield rows, *predicted(hidden[rows], weight, cap)
 
@@ -168,47 +213,38 @@ def _chunk_rows(weight: Tensor) -> int:
     return max(MIN_CHUNK_ROWS, CHUNK_LOGITS[weight.device.type] // len(weight))
 
 
-class _LinearCrossEntropy(torch.autograd.Function):
+class _SummedLoss(torch.autograd.Function):
+    """`summed_loss`, with the gradients of the first sum."""
+
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, cap: Cap | None, smoothing: float
+        ctx: Any, hidden: Tensor, weight: Tensor, cap: Cap | None, of_rows: RowsLoss
     ) -> Tensor:
-        counted = (targets != IGNORED).float()
-        targets = targets.clamp_min(0)  # an ignored target is still an index; its weight is 0
         needs_hidden, needs_weight = ctx.needs_input_grad[:2]
-        total = torch.zeros((), device=hidden.device)
         hidden_grad = torch.empty_like(hidden) if needs_hidden else None
         # Summed over all chunks, so float32 even if the products are bfloat16.
         weight_grad = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
+        total = torch.zeros((), device=hidden.device)
         for rows, logits, log_probabilities in chunks(hidden, weight, cap):
-            target, weights = targets[rows], counted[rows]
-            # Not a dot product, which autocast would compute, and round, in its own dtype.
-            likelihood = log_probabilities.gather(-1, target[:, None])[:, 0]
-            if smoothing:
-                likelihood = likelihood.lerp(log_probabilities.mean(-1), smoothing)
-            total -= (likelihood * weights).sum()
-            if needs_hidden or needs_weight:
-                # The gradient of cross-entropy with respect to the logits: softmax - targets.
-                grad = log_probabilities.exp_()
-                grad[torch.arange(len(target), device=target.device), target] -= 1 - smoothing
-                if smoothing:
-                    grad -= smoothing / len(weight)
-                if cap is not None:
-                    grad *= cap.derivative(logits)
-                grad = grad.mul_(weights[:, None]).to(weight.dtype)
-                if hidden_grad is not None:
-                    hidden_grad[rows] = grad @ weight
-                if weight_grad is not None:
-                    weight_grad += grad.T @ hidden[rows]
+            sums, grad = of_rows(rows, log_probabilities, needs_hidden or needs_weight)
+            total = total + sums
+            if grad is None:
+                continue
+            if cap is not None:
+                grad *= cap.derivative(logits)
+            grad = grad.to(weight.dtype)
+            if hidden_grad is not None:
+                hidden_grad[rows] = grad @ weight
+            if weight_grad is not None:
+                weight_grad += grad.T @ hidden[rows]
         if weight_grad is not None:
             weight_grad = weight_grad.to(weight.dtype)
         ctx.save_for_backward(hidden_grad, weight_grad)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        (grad,) = grads
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         hidden_grad, weight_grad = (
-            saved if saved is None else saved * grad for saved in ctx.saved_tensors
+            saved if saved is None else saved * grads[0][0] for saved in ctx.saved_tensors
         )
-        return hidden_grad, weight_grad, None, None, None
+        return hidden_grad, weight_grad, None, None

@@ -101,8 +101,11 @@ class World:
                 f"{rows} rows per step (batch_size x accumulate) cannot be divided among "
                 f"{self.size} processes; start {fitting}, or use a multiple of {self.size} rows"
             )
-        count = rows // self.size
-        return range(self.rank * count, (self.rank + 1) * count)
+        return self.part(rows)
+
+    def part(self, count: int) -> range:
+        """Return this process's part of *count* things, in order; parts differ by one at most."""
+        return range(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def sum(self, value: float) -> float:
         """Return the sum of *value* over all processes, in float64."""
@@ -130,6 +133,13 @@ class World:
         if self.size > 1:
             dist.broadcast_object_list(values, device=torch.device("cpu"))
         return values[0]
+
+    def gather(self, value: Value) -> list[Value]:
+        """Return the *value* of each process, by rank."""
+        values = [value] * self.size
+        if self.size > 1:
+            dist.all_gather_object(values, value)
+        return values
 
 
 ALONE = World()

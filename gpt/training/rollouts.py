@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -21,9 +22,9 @@ from gpt.data.batch import IGNORED, Batch
 from gpt.data.problems.coding import Coding
 from gpt.data.problems.problem import Problems
 from gpt.errors import CheckpointError, DataError
-from gpt.evaluation.problems import encode, rewards_of
-from gpt.generation.rollouts import Completion, complete
-from gpt.model.language_model import LanguageModel
+from gpt.evaluation.problems import attempt
+from gpt.generation.rollouts import Completion
+from gpt.model.gpt import GPT
 from gpt.model.model import Model
 from gpt.model.objectives.grpo import ADVANTAGES, LIMITS, OLD, REFERENCE, group_advantages
 from gpt.parallel.runtime import Runtime
@@ -138,7 +139,8 @@ class Rollouts:
     def collect(self, step: int, model: Model, runtime: Runtime, world: World) -> Figures:
         """Roll out a round with *model*, unless *step* is one of the last round.
 
-        All processes of *world* roll out the same rows, and each trains on its own of them.
+        The processes of *world* divide the prompts, as `attempt` does, and then all have all rows,
+        of which each trains on its own.
         """
         number = step // self._task.updates
         if number != self._round:
@@ -150,36 +152,34 @@ class Rollouts:
             training = model.training
             model.eval()
             try:
-                self._roll_out(number, model, runtime)
+                self._roll_out(number, model, runtime, world)
             finally:
                 model.train(training)
             self._round = number
         return self._figures
 
-    def _roll_out(self, number: int, model: Model, runtime: Runtime) -> None:
+    def _roll_out(self, number: int, model: Model, runtime: Runtime, world: World) -> None:
         """Make round *number* with *model*, in evaluation mode."""
-        recipe, task, coding = self._recipe, self._task, self._coding
+        recipe, task = self._recipe, self._task
         count = recipe.rows_per_step // task.group
         problems = [
             self._problems.problem("train", recipe.seed, number * count + index)
             for index in range(count)
         ]
-        prompts = [encode(problem, coding, model.context, self._longest) for problem in problems]
-        with merged(model), runtime.autocast():
-            completions = complete(
-                cast(LanguageModel, model),
-                prompts,
+        with merged(model):
+            prompts, completions, rewarded = attempt(
+                cast(GPT, model),
+                self._problems,
+                self._coding,
+                problems,
                 copies=task.group,
                 seeds=[(recipe.seed, number, row) for row in range(count * task.group)],
-                ends=coding.ends,
                 max_tokens=self._longest,
                 temperature=self._objective.temperature,
+                runtime=runtime,
+                world=world,
             )
-        problems = [problem for problem in problems for _ in range(task.group)]
-        prompts = [prompt for prompt in prompts for _ in range(task.group)]
-        rewards = torch.tensor(rewards_of(self._problems, coding, problems, completions)).view(
-            count, task.group
-        )
+        rewards = torch.tensor(rewarded).view(count, task.group)
         varies = (rewards != rewards[:, :1]).any(1)
         self._take_figures(completions, rewards, varies)
         advantages = group_advantages(rewards, self._objective.advantage).flatten()
@@ -189,15 +189,15 @@ class Rollouts:
             if varies[row // task.group] and (completion.has_ended or not task.mask_truncated)
         ]
         self._rows = Rows.of(
-            [prompts[row] for row in kept],
+            [prompts[row // task.group] for row in kept],
             [completions[row] for row in kept],
             **{ADVANTAGES: advantages[kept], LIMITS: torch.full((len(kept),), self._longest)},
         )
         if task.updates > 1:
-            self._rows.given[OLD] = self._log_p(model, runtime)
+            self._rows.given[OLD] = self._log_p(model, runtime, world)
         if self._objective.beta:
             with self._reference(model) as reference:
-                self._rows.given[REFERENCE] = self._log_p(reference, runtime)
+                self._rows.given[REFERENCE] = self._log_p(reference, runtime, world)
 
     def _take_figures(
         self, completions: Sequence[Completion], rewards: Tensor, varies: Tensor
@@ -230,16 +230,24 @@ class Rollouts:
             )
 
     @torch.no_grad()
-    def _log_p(self, model: Model, runtime: Runtime) -> Tensor:
-        """Return the log-probabilities of the targets by *model*: (N, T - 1), 0 elsewhere."""
-        found = torch.zeros(self._rows.ids[:, 1:].shape)
-        size = self._recipe.batch_size
-        for first in range(0, len(found), size):
-            batch = self._rows.batch(first, size)
+    def _log_p(self, model: Model, runtime: Runtime, world: World) -> Tensor:
+        """Return the log-probabilities of the targets by *model*: (N, T - 1), 0 elsewhere.
+
+        Each process of *world* computes those of the rows that it trains on.
+        """
+
+        def log_p_of(model: Model, batch: Batch) -> Tensor:
+            return model.likelihoods(batch, self._objective.temperature).log_p
+
+        size, own = self._recipe.batch_size, world.rows_of_rank(self._recipe.rows_per_step)
+        count, length = self._rows.ids.shape
+        parts = []
+        for first in own[::size]:  # also past the last row: under FSDP, all make the same passes
+            batch = self._rows.batch(first, min(size, own.stop - first))
             with runtime.autocast():
-                log_p = model.likelihoods(batch.to(runtime.device), self._objective.temperature)[0]
-            found[first : first + size, : log_p.shape[1]] = log_p.cpu()
-        return found
+                log_p = model(batch.to(runtime.device), log_p_of)[: max(0, count - first)].cpu()
+            parts.append(F.pad(log_p, (0, length - 1 - log_p.shape[1])))
+        return torch.cat([each for found in world.gather(parts) for each in found])
 
     def save(self) -> bytes:
         """Return the last round, if it has steps to come, and what was counted."""

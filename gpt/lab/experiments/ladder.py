@@ -58,8 +58,8 @@ def plain(arm: str, gpt: GPT, ids: Tensor) -> Tensor:
     """Return the logits (B, T, V) of a rung for *ids* (B, T), by its definition."""
     rung = RUNGS.index(arm)
 
-    def normed(x: Tensor, norm: nn.Module) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], *norm.parameters()) if arm == "norm" else x
+    def normed(x: Tensor, norm: Any) -> Tensor:
+        return F.layer_norm(x, x.shape[-1:], norm.weight, norm.bias) if arm == "norm" else x
 
     def joined(x: Tensor, branch: Tensor) -> Tensor:
         return x + branch if arm in WIRINGS else branch

@@ -83,7 +83,8 @@ class LatentAttention(Mechanism):
 
     def new_state(self, batch: int, dtype: torch.dtype) -> Ring:
         """Create what *batch* rows keep: c and kᴿ of as many tokens as the pattern attends to."""
-        like = self.kv.weight.new_empty((batch, 1, 0, sum(self.kept_widths)), dtype=dtype)
+        shape = (batch, 1, 0, sum(self.kept_widths))
+        like = torch.empty(shape, dtype=dtype, device=self.kv.weight.device)
         return self.pairwise.new_state(like)
 
     def _attend(

@@ -79,7 +79,8 @@ class LinearAttention(Mechanism):
 
     def new_state(self, batch: int, dtype: torch.dtype) -> Constant:
         """Create what *batch* rows keep: Σ φ(k) vᵀ and Σ φ(k), in float32 at least."""
-        like = self.key.weight.new_empty(0, dtype=torch.promote_types(dtype, torch.float32))
+        dtype = torch.promote_types(dtype, torch.float32)
+        like = torch.empty(0, dtype=dtype, device=self.key.weight.device)
         shapes = ((batch, self.kv_heads, 1, rows, self.head_width) for rows in (self.head_width, 1))
         return Constant(*map(like.new_zeros, shapes))
 

@@ -88,7 +88,8 @@ class GroupedQueryAttention(Mechanism):
 
         With a convolution, also what it keeps.
         """
-        like = self.key.weight.new_empty((batch, self.kv_heads, 0, self.head_width), dtype=dtype)
+        shape = (batch, self.kv_heads, 0, self.head_width)
+        like = torch.empty(shape, dtype=dtype, device=self.key.weight.device)
         ring = self.new_ring(like)
         if self.convolution is None:
             return ring

@@ -15,6 +15,7 @@ from gpt.data.problems.problem import Problems
 from gpt.errors import ConfigError
 from gpt.evaluation.problems import evaluate_problems
 from gpt.model.model import Model
+from gpt.parallel.sharded import is_sharded
 from gpt.runs.reading import Checkpoint
 from gpt.runs.writing import tokenizer_files
 from gpt.spec.objective import GRPO
@@ -103,23 +104,22 @@ class ProblemData:
         )
 
     def _reference(self, recipe: Recipe) -> Callable[[Model], AbstractContextManager[Model]]:
-        """Return what lends the base: the model without its adapters, or if it has none a copy."""
+        """Return what lends the base: the model without its adapters, or a copy.
+
+        It is a copy if there are none, or if the model is sharded: FSDP gathers the modules that it
+        was given.
+        """
         assert isinstance(recipe.task, Reinforcement)
-        if recipe.task.adapter is not None:
-            return _without_adapters
-        copies: list[Model] = []
+        has_adapters, copies = recipe.task.adapter is not None, list[Model]()
 
         @contextmanager
-        def copy(model: Model) -> Iterator[Model]:
+        def lend(model: Model) -> Iterator[Model]:
+            if has_adapters and not is_sharded(model.parameters()):
+                with switched_off(model):
+                    yield model
+                return
             if not copies:
                 copies.append(self.base.model(model.device).eval().requires_grad_(False))
             yield copies[0]
 
-        return copy
-
-
-@contextmanager
-def _without_adapters(model: Model) -> Iterator[Model]:
-    """Lend *model* without its adapters."""
-    with switched_off(model):
-        yield model
+        return lend

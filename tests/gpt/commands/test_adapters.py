@@ -16,6 +16,7 @@ import torch
 from gpt.__main__ import main
 from gpt.commands.chat_adapters import named_paths
 from gpt.errors import ConfigError, FormatError
+from gpt.generation.conversation import ChatSession, Roles
 from gpt.interop.adapters import open_adapter
 from gpt.interop.peft import export_adapter
 from gpt.runs.adapters import adapter_of
@@ -25,7 +26,7 @@ from gpt.training.tuning.planning import plan_tuning
 from gpt.training.tuning.run import tune
 from pytok.chat.template import write_conversations
 from tests.gpt.interop.exportable import SHAPES, make_run, make_tokenizer
-from tests.gpt.talks import chat_tokenizer, lively, said, talk_of
+from tests.gpt.talks import GREEDY, GROUP, TWO, chat_tokenizer, lively, said, talk_of
 from tests.gpt.training.interrupted import StopAfter, tensors
 from tests.gpt.training.tuning import TEMPLATE, conversation, small_recipe
 
@@ -131,13 +132,17 @@ def test_adapters_are_switched_in_a_chat(
 
 
 def test_after_a_switch_the_conversation_is_read_again() -> None:
-    """The answers are those of a session that had the other model from the beginning."""
+    """The answers are those of a session that had the other model from the beginning.
+
+    Also if that has another tokenizer and another template.
+    """
     bpe = chat_tokenizer()
-    first, second = lively(bpe.n_vocab), lively(bpe.n_vocab, width=48)
+    other = bpe.with_special_tokens(["<|more|>"])
+    first, second = lively(bpe.n_vocab), lively(other.n_vocab, width=48)
     session = talk_of(first, bpe)
     said(session.reply("the cat"))
-    session.switch(second)
-    fresh = talk_of(second, bpe)
+    session.switch(second, other, GROUP)
+    fresh = ChatSession(second, other, GROUP, Roles.of(TWO), sampling=GREEDY, max_tokens=8)
     fresh.load(session.conversation)
     prompt = session._prompt("Ada")
 

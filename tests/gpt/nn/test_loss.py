@@ -95,3 +95,13 @@ def test_a_hit_is_a_target_with_the_largest_logit() -> None:
     _, hits = token_losses(hidden, weight, torch.tensor([1, 2, 0, IGNORED]), None)
 
     assert hits.tolist() == [True, False, True, False]
+
+
+def test_no_rows_have_no_loss() -> None:
+    """And no gradients."""
+    hidden, weight = torch.randn(0, 8, requires_grad=True), torch.randn(20, 8, requires_grad=True)
+    loss = linear_cross_entropy(hidden, weight, torch.zeros(0, dtype=torch.int64), None)
+    (gradient,) = torch.autograd.grad(loss, [weight])
+
+    assert loss.item() == 0
+    assert not gradient.any()

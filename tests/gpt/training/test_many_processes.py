@@ -170,6 +170,16 @@ def test_rows_are_divided_in_order() -> None:
     assert [row for part in parts for row in part] == list(range(12))
 
 
+@pytest.mark.parametrize(("count", "size"), [(7, 3), (2, 4), (0, 2)])
+def test_parts_of_any_number_differ_by_one(count: int, size: int) -> None:
+    """In order, and complete."""
+    parts = [World(rank=rank, size=size).part(count) for rank in range(size)]
+    lengths = [len(part) for part in parts]
+
+    assert [index for part in parts for index in part] == list(range(count))
+    assert max(lengths) - min(lengths) <= 1
+
+
 @pytest.mark.parametrize(
     ("rows", "size", "words"),
     [(16, 3, "start 2 or 4, or"), (2, 4, "start 2, or"), (7, 2, "1 or 7")],
