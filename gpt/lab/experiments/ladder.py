@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from gpt.data.batch import Batch
 from gpt.lab.apparatus.definitions import grouped
