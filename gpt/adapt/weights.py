@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from gpt.adapt.dora import DoRALinear
 from gpt.adapt.rows import EmbeddingRows, HeadRows
 from gpt.adapt.wrapping import ADAPTERS, Wrapper, adaptable, check_supported, set_module
 from gpt.errors import ConfigError
+from gpt.nn.mechanism import Mechanism
 from gpt.spec.adapter import DoRA, LoRA
 
 
@@ -70,7 +71,7 @@ class AdapterWeights:
 
 
 def detached(model: nn.Module) -> AdapterWeights:
-    """Return copies of the weights of the adapters of *model*."""
+    """Return copies of the weights of the adapters of *model*, and of tables that are trained."""
     layers: dict[str, Product] = {}
     rows: dict[str, Rows] = {}
     axis = "out"
@@ -78,6 +79,9 @@ def detached(model: nn.Module) -> AdapterWeights:
         if isinstance(part, EmbeddingRows | HeadRows):
             values = part.rows.weight.detach().clone()
             rows[name] = Rows(torch.arange(part.start, part.start + len(values)), values)
+        elif isinstance(part, Mechanism) and part.TOKEN_ROWS and _is_trained(part):
+            table = cast(nn.Linear, part).weight.detach().clone()
+            rows[name] = Rows(torch.arange(len(table)), table)
         elif isinstance(part, Wrapper) and name.rpartition(".")[0] not in layers:
             magnitude: Tensor | None = None
             lora: Any = part
@@ -87,6 +91,12 @@ def detached(model: nn.Module) -> AdapterWeights:
             down, up = (each.detach().clone() for each in (lora.down, lora.up))
             layers[name] = Product(down, up, lora.scale, magnitude)
     return AdapterWeights(layers=layers, rows=rows, axis=axis)
+
+
+def _is_trained(table: Mechanism) -> bool:
+    """Return whether the weight of *table* itself is trained, rather than an adapter of it."""
+    weight = dict(table.named_parameters(recurse=False)).get("weight")
+    return weight is not None and weight.requires_grad
 
 
 def attach(model: nn.Module, adapter: AdapterWeights) -> None:

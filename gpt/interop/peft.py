@@ -117,9 +117,9 @@ def peft_modules(config: GPTConfig, family: Family) -> dict[str, PeftModule]:
 def export_adapter(checkpoint: Checkpoint, folder: Path) -> Family:
     """Write the adapter of a tuned run to *folder*, complete or not at all; return the family.
 
-    New tokens are its trainable_token_indices, and the tokenizer is there, too. Raises FormatError
-    for what peft cannot hold, by name, and if *folder* exists and is not empty; CheckpointError if
-    the run has no adapter.
+    Tokens whose rows were trained, the new ones or all, are its trainable_token_indices, and the
+    tokenizer is there, too. Raises FormatError for what peft cannot hold, by name, and if *folder*
+    exists and is not empty; CheckpointError if the run has no adapter.
     """
     spec = adapter_spec(checkpoint)
     if isinstance(spec, DoRA) and spec.axis != "out":
@@ -145,8 +145,9 @@ def export_adapter(checkpoint: Checkpoint, folder: Path) -> Family:
         if (rows := adapter.rows.get(module.layers[0])) and (
             module.is_table or not model.config.tie
         ):
-            tokens[name] = rows.ids.tolist()
-            tensors[f"{PREFIX}{name}.{ROWS}"] = rows.values
+            real = rows.ids < checkpoint.config.vocab_size  # a complete table can be padded
+            tokens[name] = rows.ids[real].tolist()
+            tensors[f"{PREFIX}{name}.{ROWS}"] = rows.values[real]
     config = written_config(
         modules={
             name: (products[module].rank, products[module].scale)

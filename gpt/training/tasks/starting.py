@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
+
+from torch import nn
 
 from gpt.adapt.weights import AdapterWeights, fill
 from gpt.adapt.wrapping import adapt, train_rows
@@ -115,7 +117,7 @@ def starting_model(
         tables = token_tables(model)
         if spec.train_rows == "all":
             for name in tables:
-                model.get_submodule(name).requires_grad_(True)
+                cast(nn.Linear, model.get_submodule(name)).weight.requires_grad_(True)
         elif vocab_size > before:
             train_rows(model, tables, before, vocab_size)
         if spec.quantize is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -49,11 +49,13 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tuned(base: Checkpoint, talk: Path, out: Path, adapter: Any, **changes: Any) -> Checkpoint:
+def tuned(
+    base: Checkpoint, talk: Path, out: Path, adapter: Any, rows: Literal["new", "all"] = "new"
+) -> Checkpoint:
     """A run of three steps of *adapter*, at a rate that changes the logits."""
-    recipe = small_recipe(base.folder, talk, out, steps=3, patience=None, **changes)
+    recipe = small_recipe(base.folder, talk, out, steps=3, patience=None)
     optimizer = dataclasses.replace(recipe.optimizer, lr=0.05)
-    task: Any = dataclasses.replace(recipe.task, adapter=adapter)
+    task: Any = dataclasses.replace(recipe.task, adapter=adapter, train_rows=rows)
     tune(dataclasses.replace(recipe, task=task, optimizer=optimizer))
     return read_checkpoint(out)
 
@@ -96,6 +98,27 @@ def test_peft_computes_the_logits_of_a_tuned_run(
     assert tokens > base.config.vocab_size
     assert (ours[..., : before.shape[-1]] - before).abs().max() > 0.05
     assert (ours - theirs).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("shape", ["llama", "qwen3-tied"])
+def test_all_rows_of_the_tables_are_in_the_adapter(
+    shape: str, tokenizer: Tokenizer, talk: Path, tmp_path: Path
+) -> None:
+    """Of the embedding and the head, if they were trained; peft and gpt compute the same."""
+    base = make_run(tmp_path / "base", SHAPES[shape], tokenizer)
+    run = tuned(base, talk, tmp_path / "run", LoRA(rank=2), rows="all")
+    export_adapter(run, tmp_path / "peft")
+    tokens = run.config.vocab_size
+    ours = run.model()(IDS)
+    theirs = logits_of_peft(base, tmp_path / "peft", tokens, tmp_path / "hf")[..., :tokens]
+
+    assert not torch.equal(
+        run.weights["embedding.weight"][:300], base.weights["embedding.weight"][:300]
+    )
+    torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-5)
+    for folder in ("peft", "run"):
+        found = adapted_checkpoint(base, tmp_path / folder).model()(IDS)
+        torch.testing.assert_close(found, ours, atol=1e-5, rtol=1e-5)
 
 
 def test_a_tuned_run_that_was_exported_is_read_again(
