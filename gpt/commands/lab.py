@@ -155,34 +155,37 @@ def run(
     folder = out or OUT / size
     failed: list[str] = []
     pool = workers(options.jobs)
-    for experiment in chosen:
-        _announce(experiment, options, folder)
-        if dry_run:
-            continue
-        with Interruption() as interruption, Bars("trials") as bars:
-            try:
-                outcome = run_experiment(
-                    experiment,
-                    folder,
-                    options,
-                    pool=pool,
-                    progress=bars.update,
-                    notice=say,
-                    stop=interruption.happened,
-                )
-            except GPTError as error:
-                if len(chosen) == 1:
-                    raise
-                say(f"{experiment.id}: {error}")
-                failed.append(experiment.id)
-                pool.shutdown(cancel_futures=True)
-                pool = workers(options.jobs)  # a worker may have died
+    try:
+        for experiment in chosen:
+            _announce(experiment, options, folder)
+            if dry_run:
                 continue
-        if outcome is None:
-            say(f"{experiment.id}: stopped; to continue: {command_line()}")
-            return 128 + (interruption.signal or 0)
-        write_pages(outcome)
-        _print_outcome(outcome)
+            with Interruption() as interruption, Bars("trials") as bars:
+                try:
+                    outcome = run_experiment(
+                        experiment,
+                        folder,
+                        options,
+                        pool=pool,
+                        progress=bars.update,
+                        notice=say,
+                        stop=interruption.happened,
+                    )
+                except GPTError as error:
+                    if len(chosen) == 1:
+                        raise
+                    say(f"{experiment.id}: {error}")
+                    failed.append(experiment.id)
+                    pool.shutdown(cancel_futures=True)
+                    pool = workers(options.jobs)  # a worker may have died
+                    continue
+            if outcome is None:
+                say(f"{experiment.id}: stopped; to continue: {command_line()}")
+                return 128 + (interruption.signal or 0)
+            write_pages(outcome)
+            _print_outcome(outcome)
+    finally:
+        pool.shutdown(cancel_futures=True)
     if failed:
         raise TrainingError(f"failed: {', '.join(failed)}; the others have results")
     again = f"gpt lab run {' '.join(ids)} --size {size}"

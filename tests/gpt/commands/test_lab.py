@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,9 @@ def test_an_experiment_that_fails_does_not_keep_the_others_from_running(
     assert "broken: part loss, arm base, rate 0.01, seed 0: ValueError: no such thing\n" in err
     assert "failed: broken; the others have results" in err
     assert (tmp_path / "lab/smoke/small.json").exists()
+
+
+def test_workers_end_with_the_command() -> None:
+    """A process that was forked for the command would wait for them at its own end."""
+    assert main(["lab", "run", "small", "--size", "smoke", "--jobs", "2"]) == 0
+    assert multiprocessing.active_children() == []
