@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import matplotlib
 import numpy as np
@@ -18,6 +18,8 @@ from gpt.lab.experiment import Bars, Experiment, Grid, Lines, Panel, Points
 from gpt.lab.results import PartResults, Results
 from gpt.report.plot import COLORS, GRAY
 
+Looks: TypeAlias = Mapping[str, tuple[str, str]]
+"""The color and the marker of each arm."""
 STYLE: Any = {
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -33,6 +35,8 @@ ROW = 0.34
 MARKERS = "osD^vPX*"
 MOST_INSIDE, MOST_TICKS = 4, 8
 """Lines whose names are inside the axes, and lengths that are all ticks."""
+BAR_TICKS = 6
+"""Most ticks of the values of bars, so that their names do not meet those of the next panel."""
 FEW_DECADES = 2.5
 """Decades up to which ticks have names such as 200 and 0.05, not powers of ten."""
 
@@ -46,7 +50,7 @@ def picture(experiment: Experiment, results: Results) -> str:
         canvas = Canvas(figsize=(width, height), layout="constrained")
         columns = canvas.subplots(1, len(panels), squeeze=False)[0]
         for panel, axes in zip(panels, columns, strict=True):
-            DRAW[type(panel)](axes, results[panel.part], panel)
+            DRAW[type(panel)](axes, results[panel.part], panel, _looks(experiment, panel.part))
         file = io.StringIO()
         canvas.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()
@@ -62,23 +66,29 @@ def _arms(panel: Panel, part: PartResults) -> list[str]:
     return list(panel.arms or part.part.arms)
 
 
-def _look(arm: str, part: PartResults) -> tuple[str, str]:
-    """Return the color and the marker of *arm* in all panels: no two of 64 are alike.
+def _looks(experiment: Experiment, part: str) -> Looks:
+    """Return the color and the marker of each arm of *part*: no two of 64 are alike.
 
-    The baseline, which is the first of several arms, is gray.
+    They are the same in all panels, but that the baseline of a part, its first arm, is gray.
     """
-    arms = list(part.part.arms)
-    index = arms.index(arm)
-    color = COLORS[max(index - 1, 0) % len(COLORS)] if index or len(arms) == 1 else GRAY
-    return color, MARKERS[(index // len(COLORS) + index) % len(MARKERS)]
+    shown = [experiment.part(panel.part) for panel in experiment.panels]
+    named = [arm for each in shown for arm in each.arms[1:] or each.arms]
+    order = {arm: index for index, arm in enumerate(dict.fromkeys(named))}
+    arms = experiment.part(part).arms
+    looks = {}
+    for arm in arms:
+        index = order.get(arm, len(order))
+        color = GRAY if arm == arms[0] and len(arms) > 1 else COLORS[index % len(COLORS)]
+        looks[arm] = color, MARKERS[(index // len(COLORS) + index) % len(MARKERS)]
+    return looks
 
 
-def _draw_bars(axes: Axes, part: PartResults, panel: Bars) -> None:
+def _draw_bars(axes: Axes, part: PartResults, panel: Bars, looks: Looks) -> None:
     """Draw a row for each arm: its mean with the interval, and a dot for each seed."""
     arms = _arms(panel, part)
     for row, arm in enumerate(arms):
         values = part.values(arm, panel.figure)
-        color, _ = _look(arm, part)
+        color, _ = looks[arm]
         estimate = statistics.mean(values)
         if len(values) > 1:
             axes.plot([estimate.low, estimate.high], [row, row], color=color, linewidth=2)
@@ -86,14 +96,15 @@ def _draw_bars(axes: Axes, part: PartResults, panel: Bars) -> None:
         axes.plot([estimate.value], [row], "o", color=color, markersize=7)
     axes.set_yticks(range(len(arms)), arms)
     axes.set_ylim(len(arms) - 0.5, -0.5)
+    axes.locator_params(axis="x", nbins=BAR_TICKS)
     axes.set(xlabel=panel.label)
     _scale(axes, panel)
 
 
-def _draw_lines(axes: Axes, part: PartResults, panel: Lines) -> None:
+def _draw_lines(axes: Axes, part: PartResults, panel: Lines, looks: Looks) -> None:
     """Draw a line for each arm, with the range of its seeds if there are several."""
     for arm in _arms(panel, part):
-        color, marker = _look(arm, part)
+        color, marker = looks[arm]
         xs, ys = part.series(arm, panel.x), part.series(arm, panel.y)
         marked = marker if len(xs) <= 16 else ""
         axes.plot(xs, ys, color=color, label=arm, marker=marked, markersize=4)
@@ -109,10 +120,10 @@ def _draw_lines(axes: Axes, part: PartResults, panel: Lines) -> None:
         axes.set_xticks(xs, minor=False)
 
 
-def _draw_points(axes: Axes, part: PartResults, panel: Points) -> None:
+def _draw_points(axes: Axes, part: PartResults, panel: Points, looks: Looks) -> None:
     """Draw a point for each arm, with its name."""
     for arm in _arms(panel, part):
-        color, marker = _look(arm, part)
+        color, marker = looks[arm]
         x = statistics.mean(part.values(arm, panel.x)).value
         y = statistics.mean(part.values(arm, panel.y))
         axes.plot([x], [y.value], marker, color=color, markersize=7, label=arm)
@@ -123,7 +134,7 @@ def _draw_points(axes: Axes, part: PartResults, panel: Points) -> None:
     _scale(axes, panel)
 
 
-def _draw_grid(axes: Axes, part: PartResults, panel: Grid) -> None:
+def _draw_grid(axes: Axes, part: PartResults, panel: Grid, looks: Looks) -> None:
     """Draw a table whose cells are colored by their values."""
     arms, figures = _arms(panel, part), list(panel.figures.values())
     cells = np.array(
@@ -163,7 +174,7 @@ def _scale(axes: Axes, panel: Panel) -> None:
         axis.set_minor_locator(NullLocator())
 
 
-DRAW: dict[type[Panel], Callable[[Axes, PartResults, Any], None]] = {
+DRAW: dict[type[Panel], Callable[[Axes, PartResults, Any, Looks], None]] = {
     Bars: _draw_bars,
     Lines: _draw_lines,
     Points: _draw_points,
