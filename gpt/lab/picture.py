@@ -35,8 +35,8 @@ ROW = 0.34
 MARKERS = "osD^vPX*"
 MOST_INSIDE, MOST_TICKS = 4, 8
 """Lines whose names are inside the axes, and lengths that are all ticks."""
-BAR_TICKS = 6
-"""Most ticks of the values of bars, so that their names do not meet those of the next panel."""
+VALUE_TICKS = 6
+"""Most ticks on the x axis of bars and points, so that numbers such as 0.0125 do not touch."""
 FEW_DECADES = 2.5
 """Decades up to which ticks have names such as 200 and 0.05, not powers of ten."""
 
@@ -96,7 +96,7 @@ def _draw_bars(axes: Axes, part: PartResults, panel: Bars, looks: Looks) -> None
         axes.plot([estimate.value], [row], "o", color=color, markersize=7)
     axes.set_yticks(range(len(arms)), arms)
     axes.set_ylim(len(arms) - 0.5, -0.5)
-    axes.locator_params(axis="x", nbins=BAR_TICKS)
+    axes.locator_params(axis="x", nbins=VALUE_TICKS)
     axes.set(xlabel=panel.label)
     _scale(axes, panel)
 
@@ -129,6 +129,7 @@ def _draw_points(axes: Axes, part: PartResults, panel: Points, looks: Looks) -> 
         axes.plot([x], [y.value], marker, color=color, markersize=7, label=arm)
         if math.isfinite(y.low):
             axes.plot([x, x], [y.low, y.high], color=color, linewidth=1.5)
+    axes.locator_params(axis="x", nbins=VALUE_TICKS)
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
     _name_arms(axes, 0)
     _scale(axes, panel)
