@@ -24,6 +24,7 @@ from gpt.spec.attention import GroupedQuery, Latent
 from gpt.spec.attention_base import Attention
 from gpt.spec.convolution import Canon
 from gpt.spec.linear_attention import LinearAttention
+from gpt.spec.quantization import NF4
 from gpt.spec.recipe import Recipe
 from gpt.training.engines import parallelize
 from gpt.training.loop import train
@@ -44,7 +45,11 @@ ROUND = 12
 def recipe(base: Path, prompts: Path, out: Path, kind: str = "adapters", **changes: Any) -> Recipe:
     """Four steps of four groups, two to a forward pass, with an evaluation after the second."""
     small = {"steps": 4, "eval_every": 2, "batch_size": 6, "accumulate": 2, "patience": None}
-    found = recipe_of(base, prompts, out, **(KINDS[kind] | small | changes))
+    fields = KINDS["adapters" if kind == "quantized" else kind]
+    found = recipe_of(base, prompts, out, **(fields | small | changes))
+    if kind == "quantized":
+        task: Any = dataclasses.replace(found.task, quantize=NF4(block=32))
+        found = dataclasses.replace(found, task=task)
     return dataclasses.replace(found, optimizer=dataclasses.replace(found.optimizer, lr=1e-3))
 
 
@@ -72,6 +77,7 @@ def assert_equal_runs(ours: Recipe, theirs: Recipe) -> None:
         pytest.param("ddp", "adapters", 4, marks=pytest.mark.slow),
         pytest.param("ddp", "all weights and KL", 2, marks=pytest.mark.slow),
         pytest.param("fsdp", "all weights and KL", 2, marks=pytest.mark.slow),
+        pytest.param("fsdp", "quantized", 2, marks=pytest.mark.slow),
     ],
 )
 def test_several_processes_equal_one(
