@@ -136,6 +136,13 @@ def shortest_targets(model: nn.Module, names: Collection[str]) -> tuple[str, ...
     return tuple(targets)
 
 
+def train_tables(model: nn.Module, names: list[str]) -> None:
+    """Train all rows of the embeddings and linear layers *names*; a bias stays as it is."""
+    for name in names:
+        table: Any = model.get_submodule(name)
+        table.weight.requires_grad_(True)
+
+
 def train_rows(model: nn.Module, names: list[str], start: int, stop: int) -> None:
     """Train only rows *start* to *stop* - 1 of the embeddings and linear layers *names*.
 

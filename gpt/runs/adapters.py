@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import cast
 
 import torch
-from torch import nn
 
 from gpt.adapt.weights import AdapterWeights, attach, detached
-from gpt.adapt.wrapping import adapt, merge, train_rows
+from gpt.adapt.wrapping import adapt, merge, train_rows, train_tables
 from gpt.errors import CheckpointError, ConfigError
 from gpt.model.gpt import GPT
 from gpt.model.vocabulary import grow_vocabulary, token_tables
@@ -43,8 +41,7 @@ def adapted_model(checkpoint: Checkpoint) -> GPT:
     spec, config = adapter_spec(checkpoint), checkpoint.config
     model = GPT(config).requires_grad_(False)
     if getattr(checkpoint.state.recipe.task, "train_rows", "new") == "all":
-        for name in token_tables(model):
-            cast(nn.Linear, model.get_submodule(name)).weight.requires_grad_(True)
+        train_tables(model, token_tables(model))
     elif new := new_tokens(checkpoint):
         train_rows(model, token_tables(model), config.vocab_size - new, config.vocab_size)
     adapt(model, spec, checkpoint.state.recipe.seed)

@@ -30,8 +30,7 @@ def parallelize(
     ``ddp``: every process has all weights (Li 2020, arXiv:2006.15704). ``fsdp``: each process has a
     slice of every weight, gradient and optimizer tensor, and gathers the weights of a block when it
     computes it (Zhao 2023, arXiv:2304.11277). Its parameters are DTensors: build the optimizer
-    after this call. Quantized weights are small, and not trained: every
-    process has all of them.
+    after this call. Quantized weights are small, and not trained: every process has all of them.
     """
     if world.size == 1:
         return model.to(device)

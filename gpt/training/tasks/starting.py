@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
-
-from torch import nn
+from typing import NamedTuple, Protocol
 
 from gpt.adapt.weights import AdapterWeights, fill
-from gpt.adapt.wrapping import adapt, train_rows
+from gpt.adapt.wrapping import adapt, train_rows, train_tables
 from gpt.errors import ConfigError, DataError
 from gpt.interop.adapters import OpenAdapter, open_adapter
 from gpt.model.gpt import GPT
@@ -116,8 +114,7 @@ def starting_model(
         model.requires_grad_(False)
         tables = token_tables(model)
         if spec.train_rows == "all":
-            for name in tables:
-                cast(nn.Linear, model.get_submodule(name)).weight.requires_grad_(True)
+            train_tables(model, tables)
         elif vocab_size > before:
             train_rows(model, tables, before, vocab_size)
         if spec.quantize is not None:
