@@ -8,10 +8,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from gpt.data.shards import TrainingRows, open_data, open_split
 from gpt.lab.apparatus.activations import VALUES, function_of
 from gpt.lab.apparatus.texts import english_shards
-from gpt.lab.apparatus.training import BITS, Training, small_model, training_part
+from gpt.lab.apparatus.training import BITS, Training, rows_of, small_model, training_part
 from gpt.lab.checks import Above, Below, Greater, Less, NotWorse
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Lines, Part, Setting, Source
 from gpt.model.gpt import GPT
@@ -52,10 +51,8 @@ def dead(setting: Setting, gpt: GPT | None) -> Figures:
     for layer in range(len(gpt.blocks)):
         linear = gpt.get_submodule(f"blocks.{layer}.mlp.input")
         linear.register_forward_hook(lambda module, inputs, y: hidden.append(y.detach()))
-    split = open_split(open_data(english_shards(VOCAB)), "val")
-    rows = TrainingRows(split, context=gpt.context, vocab_size=gpt.vocab_size, seed=0)
     with torch.no_grad():
-        gpt(rows.batch(0, 2048 // gpt.context).inputs.to(gpt.head.weight.device))
+        gpt(rows_of(gpt, english_shards(VOCAB), "val", 2048 // gpt.context).inputs)
     x = torch.stack(hidden).flatten(1, 2).requires_grad_()
     (derivative,) = torch.autograd.grad(function_of(setting.arm)(x).sum(), x)
     return {"dead": 100 * float((derivative == 0).all(1).float().mean())}

@@ -7,11 +7,10 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from gpt.data.shards import TrainingRows, open_data, open_split
 from gpt.lab.apparatus.norms import CASTS, CHANGES, EXACT, FOLDING, SPECS, formula_part, model
 from gpt.lab.apparatus.probes import leak, random_model
 from gpt.lab.apparatus.texts import english_shards
-from gpt.lab.apparatus.training import BITS, ROUNDING, Training, training_part
+from gpt.lab.apparatus.training import BITS, ROUNDING, Training, rows_of, training_part
 from gpt.lab.checks import Above, Below, Greater, Less, NotWorse
 from gpt.lab.experiment import (
     TUNING_SEEDS,
@@ -42,9 +41,7 @@ def gaps(setting: Setting, gpt: GPT | None) -> Figures:
     counts = [1, 2, 4, 8, 16, 32]
     found = [float("nan")] * len(counts)
     if gpt is not None:
-        split = open_split(open_data(english_shards(VOCAB)), "val")
-        rows = TrainingRows(split, context=gpt.context, vocab_size=gpt.vocab_size, seed=0)
-        inputs, targets, *_ = rows.batch(0, 64).to(next(gpt.parameters()).device)
+        inputs, targets, *_ = rows_of(gpt, english_shards(VOCAB), "val", 64)
         with torch.no_grad():
             losses = {
                 (training, count): torch.stack(
