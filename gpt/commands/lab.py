@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +18,8 @@ from pytok.counted import counted
 from pytok.terminal import Bars, say
 
 if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+
     from gpt.lab.experiment import Experiment, SizeName
     from gpt.lab.running import Options, Outcome
 
@@ -142,7 +145,6 @@ def run(
     """
     from gpt.lab.page import write_pages
     from gpt.lab.running import Options
-    from gpt.lab.running import run as run_experiment
     from gpt.lab.workers import workers
 
     chosen = _chosen(ids)
@@ -154,38 +156,26 @@ def run(
     )
     folder = out or OUT / size
     failed: list[str] = []
-    pool = workers(options.jobs)
-    try:
+    with ExitStack() as pools:
+        pool = pools.enter_context(workers(options.jobs))
         for experiment in chosen:
             _announce(experiment, options, folder)
             if dry_run:
                 continue
-            with Interruption() as interruption, Bars("trials") as bars:
-                try:
-                    outcome = run_experiment(
-                        experiment,
-                        folder,
-                        options,
-                        pool=pool,
-                        progress=bars.update,
-                        notice=say,
-                        stop=interruption.happened,
-                    )
-                except GPTError as error:
-                    if len(chosen) == 1:
-                        raise
-                    say(f"{experiment.id}: {error}")
-                    failed.append(experiment.id)
-                    pool.shutdown(cancel_futures=True)
-                    pool = workers(options.jobs)  # a worker may have died
-                    continue
+            try:
+                outcome, signal = _interruptible(experiment, folder, options, pool)
+            except GPTError as error:
+                if len(chosen) == 1:
+                    raise
+                say(f"{experiment.id}: {error}")
+                failed.append(experiment.id)
+                pool = pools.enter_context(workers(options.jobs))  # a worker may have died
+                continue
             if outcome is None:
                 say(f"{experiment.id}: stopped; to continue: {command_line()}")
-                return 128 + (interruption.signal or 0)
+                return 128 + (signal or 0)
             write_pages(outcome)
             _print_outcome(outcome)
-    finally:
-        pool.shutdown(cancel_futures=True)
     if failed:
         raise TrainingError(f"failed: {', '.join(failed)}; the others have results")
     again = f"gpt lab run {' '.join(ids)} --size {size}"
@@ -286,6 +276,25 @@ def _announce(experiment: Experiment, options: Options, folder: Path) -> None:
                 costs.append(f"{cost.parameters:,} parameters")
                 costs.append(f"{cost.flops:.1e} FLOPs each")
             say(f"    {arm.arm}: {', '.join(costs)}")
+
+
+def _interruptible(
+    experiment: Experiment, folder: Path, options: Options, pool: ProcessPoolExecutor
+) -> tuple[Outcome | None, int | None]:
+    """Run *experiment* with progress; return its outcome, None if a signal stopped it, and that."""
+    from gpt.lab.running import run
+
+    with Interruption() as interruption, Bars("trials") as bars:
+        outcome = run(
+            experiment,
+            folder,
+            options,
+            pool=pool,
+            progress=bars.update,
+            notice=say,
+            stop=interruption.happened,
+        )
+    return outcome, interruption.signal
 
 
 def _duration(minutes: float | None) -> str:
