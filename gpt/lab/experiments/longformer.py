@@ -159,8 +159,9 @@ EXPERIMENT = Experiment(
         Bars(part="loss", figure=BITS, label="bits per byte, held out"),
     ],
     bounds="The paper's windows of 32 to 512 characters in 12 layers are 4 to 24 tokens in 3 "
-    "layers here, and its dilation is in the upper layers only. Its quadratic memory is that of "
-    "attention that keeps all scores; fused kernels, which came later, need none of it.",
+    "layers here, and its dilation is in the upper layers only. Its differences of 0.01 to 0.03 "
+    "bits are as large as those between seeds here. Its quadratic memory is that of attention "
+    "that keeps all scores; fused kernels, which came later, need none of it.",
     expects="Exponents as claimed; increasing windows better than decreasing ones by less than in "
     "the paper, dilation within noise.",
 )
