@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -189,10 +190,13 @@ def _origin(experiment: Experiment, document: Mapping[str, Any]) -> str:
 
 
 def _interval(estimate: Mapping[str, float]) -> str:
+    """Return an estimate and its interval, to two digits of half the interval."""
     value, low, high = (float(estimate[name]) for name in ("value", "low", "high"))
-    if estimate["n"] < 2:
-        return f"{value:.4g}"
-    return f"{value:.4f} ({low:.4f} to {high:.4f})"
+    half = (high - low) / 2
+    if not 0 < half < math.inf:
+        return f"{value:.6g}"
+    decimals = max(0, 1 - math.floor(math.log10(half)))
+    return f"{value:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -64,7 +64,8 @@ EXPERIMENT = Experiment(
         where="sentiment of three classes by GPT-2, and the pitfalls: overfitting and catastrophic "
         "forgetting, without a figure. That LoRA forgets less: Biderman 2024, arXiv:2405.09673",
     ),
-    claim="GPT-2, tuned on 1,000 texts, classifies sentiment; what is tuned can forget the old.",
+    claim="GPT-2, tuned on 1,000 texts, classifies sentiment; tuning can make it forget what it "
+    "knew.",
     parts=[
         READING,
         accuracy_part(

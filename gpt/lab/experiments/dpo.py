@@ -147,8 +147,8 @@ EXPERIMENT = Experiment(
     bounds="The paper has human preferences of summaries and dialogs, judged by GPT-4; here short "
     "answers are preferred, as a program judges, and the base is a model of 250,000 weights. A "
     "tie is half a win; the base wins 50% against itself, since both sample with the same "
-    "numbers. Text that is no answer loses: high rates make it short, and broken. The rate is that "
-    "with the most wins on another seed, for held-out accuracy is 100% at all. A first judge "
-    "counted any short text, and text that was no answer won three times of four.",
+    "numbers. Text that is no answer loses: high rates make it short, and broken. The rate is the "
+    "one with the most wins on another seed: the held-out accuracy is 100% at every rate. A first "
+    "judge accepted any short text, and broken answers won three of four comparisons.",
     expects="DPO wins 80 to 90%, fine-tuning 60 to 70%; swapped labels make answers longer.",
 )

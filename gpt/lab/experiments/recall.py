@@ -162,9 +162,9 @@ EXPERIMENT = Experiment(
             log=("x",),
         ),
     ],
-    bounds="MAD has 12,800 rows of 128 tokens at several sizes and rates; here 3,200 of 48 at one, "
-    "and every arm has a token shift. Its compression has an encoder; here the last state of a "
-    "decoder is read. KV caches grow with the row: bytes are those after 48 tokens.",
+    bounds="MAD has 12,800 rows of 128 tokens, sizes and rates; here 3,200 rows of 48 at one, and "
+    "a token shift in every arm. Its compression has an encoder; here a decoder's last state is "
+    "read. Bytes are after 48 tokens; MQA keeps few of each, so they rank only arms of a kind.",
     expects="Attention is best at recall and copying, windows worst; all memorize.",
     seeds={"smoke": 1, "cpu": 3, "gpu": 5},
 )

@@ -162,6 +162,7 @@ EXPERIMENT = Experiment(
     "pass of its own, which the project's RMSNorm borrows. Times are of one thread. A sixteenth "
     "of 64 units are 4, whose root mean square is not that of all: partial RMSNorm learns at the "
     "smallest rate of the grid only, and less.",
-    expects="Unfused RMSNorm 20% to 40% faster alone, and about 5% in a model; fused it is slower "
-    "than LayerNorm alone, by which a model is no faster. As good, partial RMSNorm too.",
+    expects="Without fusion RMSNorm is 20% to 40% faster alone, and a model with it about 5%; "
+    "fused, it is slower than LayerNorm, and a model with it no faster. As good, partial RMSNorm "
+    "too.",
 )

@@ -96,3 +96,26 @@ def test_arms_can_have_different_figures(outcome: Outcome) -> None:
     text = page(outcome.experiment, read_results(outcome.path), results)
 
     assert "| arm | best rate | loss | steps |" in text
+
+
+@pytest.mark.parametrize(
+    ("losses", "cell"),
+    [
+        ([1.0, 2.0, 3.0], "2.0 (-0.5 to 4.5)"),
+        ([0.501, 0.502, 0.503], "0.5020 (0.4995 to 0.5045)"),
+        ([1000.0, 2000.0, 3000.0], "2000 (-484 to 4484)"),
+        ([49408.0, 49408.0, 49408.0], "49408"),
+        ([1.0, 2.0, float("nan")], "nan"),
+    ],
+    ids=["two digits", "small", "thousands", "constant", "nan"],
+)
+def test_an_estimate_has_two_digits_of_its_interval(
+    losses: list[float], cell: str, outcome: Outcome
+) -> None:
+    """The interval of 1, 2 and 3 is that of scipy, 2 ± 2.484."""
+    results = outcome.results
+    for (part, arm, _, seed), figures in results["loss"].trials.items():
+        if (part, arm) == ("loss", "better") and seed < len(losses):
+            figures["found"] = losses[seed]  # type: ignore[index]
+
+    assert f"| {cell} |" in page(outcome.experiment, read_results(outcome.path), results)
