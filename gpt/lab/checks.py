@@ -125,6 +125,7 @@ class Less:
     """QUALITY: a figure of an arm is less than that of another, over paired seeds."""
 
     WORD: ClassVar[str] = "less"
+    OPPOSITE: ClassVar[str] = "greater"
     claim: str
     arm: str
     than: str
@@ -157,8 +158,13 @@ class Less:
             verdict = Verdict.REPRODUCED
         else:
             verdict = Verdict.DIRECTION
-        ours = f"{self.arm} is {self.WORD} by {found}" + ("" if math.isnan(p) else f", p = {p:.2g}")
-        return Finding(claim=self.claim, ours=ours, verdict=verdict, estimate=found)
+        return Finding(claim=self.claim, ours=self._said(found, p), verdict=verdict, estimate=found)
+
+    def _said(self, found: Estimate, p: float) -> str:
+        """Return which of the two is less, and by how much."""
+        word, by = (self.OPPOSITE, -found) if found.value < 0 else (self.WORD, found)
+        than = f" than {self.than}" if self.than != self.arm else ""
+        return f"{self.arm} is {word}{than} by {by}" + ("" if math.isnan(p) else f", p = {p:.2g}")
 
     def _ours(self, results: PartResults) -> list[float]:
         return results.values(self.arm, self.figure)
@@ -172,6 +178,7 @@ class Greater(Less):
     """QUALITY: a figure of an arm is greater than that of another, over paired seeds."""
 
     WORD: ClassVar[str] = "greater"
+    OPPOSITE: ClassVar[str] = "less"
 
     def difference(self, results: PartResults) -> Estimate:
         """Return how much greater it is: above 0 as claimed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -36,6 +36,9 @@ class Estimate:
     def excludes(self, value: float) -> bool:
         """Return whether *value* is outside the interval."""
         return value < self.low or value > self.high
+
+    def __neg__(self) -> Estimate:
+        return replace(self, value=-self.value, low=-self.high, high=-self.low)
 
     def __str__(self) -> str:
         if not math.isfinite(self.high - self.low):

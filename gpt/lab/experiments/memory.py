@@ -106,7 +106,7 @@ EXPERIMENT = Experiment(
             sizes={"smoke": TINY, "cpu": TINY, "gpu": TINY},
             checks=[
                 Equal(
-                    claim=f"rows of 16 tokens that overlap by {arm}: each token {times} times",
+                    claim=f"rows of 16 overlap by {arm} tokens: each {times} times at {figure}",
                     arm=arm,
                     figure=figure,
                     value=times,

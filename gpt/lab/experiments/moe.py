@@ -161,8 +161,8 @@ EXPERIMENT = Experiment(
     ],
     panels=[Bars(part="loss", figure=BITS, label="bits per byte, held out")],
     bounds="The announcement compares Mixtral with published models, trained on other texts; here "
-    "2 layers of width 96 are trained alike for 300 steps. Many narrow experts are slow on a "
-    "processor, so FLOPs say nothing of seconds.",
+    "2 layers of width 96 are trained alike for 300 steps, of which an expert sees a quarter of "
+    "the tokens. Many narrow experts are slow on a processor, so FLOPs say nothing of seconds.",
     expects="Experts between the two dense models, nearer to the smaller one after so few steps; "
     "without balance an entropy of 0.9, since no expert has starved yet.",
 )

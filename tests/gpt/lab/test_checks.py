@@ -206,3 +206,18 @@ def test_the_least_verdict_decides() -> None:
 
     assert overall(each) == Verdict.NOT_REPRODUCED
     assert overall(each[:2]) == Verdict.DIRECTION
+
+
+@pytest.mark.parametrize(
+    ("check", "ours"),
+    [
+        (Less(**LESS), "new is greater than base by 1 (0.7516 to 1.248, n = 3)"),
+        (Greater(**LESS), "new is greater than base by 1 (0.7516 to 1.248, n = 3)"),
+    ],
+    ids=["less", "greater"],
+)
+def test_a_difference_is_said_with_its_sign(check: Check, ours: str) -> None:
+    """In either direction; the interval of 0.9, 1 and 1.1 is that of scipy."""
+    values = {"base": [1.0, 2.0, 3.0], "new": [1.9, 3.0, 4.1]}
+
+    assert found([check], values)[0].ours.startswith(ours)

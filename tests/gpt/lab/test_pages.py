@@ -70,7 +70,7 @@ def test_the_table_names_what_was_not_run(outcome: Outcome, tmp_path: Path) -> N
 
     table = index(folder, [outcome.experiment])
 
-    assert "| [small](small.md) | It is better. | better is better: better is less by" in table
+    assert "| [small](small.md) | It is better. | better is better: better is less than" in table
     assert "| small | It is better. |  | not run |" in index(
         tmp_path / "empty", [outcome.experiment]
     )
