@@ -171,8 +171,13 @@ def _scale(axes: Axes, panel: Panel) -> None:
         subs = (1.0, 2.0, 5.0) if decades < FEW_DECADES else (1.0,)
         axis.set_major_locator(LogLocator(subs=subs))
         if decades < FEW_DECADES:
-            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_major_formatter(FuncFormatter(_short))
         axis.set_minor_locator(NullLocator())
+
+
+def _short(value: float, _: int) -> str:
+    """Return the name of a tick: from 10k on in thousands, which neighbors leave room for."""
+    return f"{value / 1000:g}k" if value >= 10_000 else f"{value:g}"
 
 
 DRAW: dict[type[Panel], Callable[[Axes, PartResults, Any, Looks], None]] = {
