@@ -156,10 +156,11 @@ EXPERIMENT = Experiment(
         ),
     ],
     bounds="The paper trains translation, with 6 layers of width 512, and BERT; here 4 layers of "
-    "width 64 predict a small text for 250 steps. A run has failed if it is no better than "
-    "frequencies of tokens. Each arm has the rate of its smallest training loss. With 6 layers "
-    "post-norm failed from a rate of 0.002 on, with and without warm-up, so 4 were taken; with the "
-    "trainer's branches, zero at first, it needed none.",
+    "width 64 predict a small text for 250 steps, and warm-up does not change at which rates "
+    "post-norm fails. A run has failed if it is no better than frequencies of tokens. Each arm "
+    "has the rate of its smallest training loss. With 6 layers post-norm failed from a rate of "
+    "0.002 on, with and without warm-up, so 4 were taken; with the trainer's branches, zero at "
+    "first, it needed none.",
     expects="Exponents as claimed; post-norm without warm-up clearly worse, and failing at the "
     "highest rates only.",
 )
