@@ -148,7 +148,7 @@ EXPERIMENT = Experiment(
                 rates=(3e-3, 1e-2, 3e-2),
                 tuning_seeds=TUNING_SEEDS[:1],
                 checks=[
-                    Less(claim=f"fewer {name}: 2,048 beats {arm}", arm="2,048", than=arm, figure=BITS)
+                    Less(claim=f"{name}: 2,048 beats {arm}", arm="2,048", than=arm, figure=BITS)
                     for arm in ("512", "32,768")
                 ],
             )
