@@ -35,6 +35,8 @@ ROW = 0.34
 MARKERS = "osD^vPX*"
 MOST_INSIDE, MOST_TICKS = 4, 8
 """Lines whose names are inside the axes, and lengths that are all ticks."""
+TINTS = (*COLORS, "#882255", "#44AA99")
+"""Colors of arms: those of plots, and two of Paul Tol's."""
 VALUE_TICKS = 6
 """Most ticks on the x axis of bars and points, so that numbers such as 0.0125 do not touch."""
 FEW_DECADES = 2.5
@@ -71,16 +73,21 @@ def _looks(experiment: Experiment, part: str) -> Looks:
 
     They are the same in all panels, but that the baseline of a part, its first arm, is gray.
     """
-    shown = [experiment.part(panel.part) for panel in experiment.panels]
-    named = [arm for each in shown for arm in each.arms[1:] or each.arms]
+    named = [arm for panel in experiment.panels for arm in _colored(panel, experiment)]
     order = {arm: index for index, arm in enumerate(dict.fromkeys(named))}
     arms = experiment.part(part).arms
     looks = {}
     for arm in arms:
         index = order.get(arm, len(order))
-        color = GRAY if arm == arms[0] and len(arms) > 1 else COLORS[index % len(COLORS)]
-        looks[arm] = color, MARKERS[(index // len(COLORS) + index) % len(MARKERS)]
+        color = GRAY if arm == arms[0] and len(arms) > 1 else TINTS[index % len(TINTS)]
+        looks[arm] = color, MARKERS[(index // len(TINTS) + index) % len(MARKERS)]
     return looks
+
+
+def _colored(panel: Panel, experiment: Experiment) -> list[str]:
+    """Return the arms of *panel* but the baseline of its part, if there are others."""
+    arms = experiment.part(panel.part).arms
+    return [arm for arm in panel.arms or arms if arm != arms[0]] or [arms[0]]
 
 
 def _draw_bars(axes: Axes, part: PartResults, panel: Bars, looks: Looks) -> None:

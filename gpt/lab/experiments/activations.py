@@ -141,8 +141,9 @@ EXPERIMENT = Experiment(
     ],
     bounds="50 layers of 512 units have weights of variance 1 / inputs for all activations, which "
     "is what SELU asks for; ReLU has a variance of its own, 2 / inputs (He 2015). The MLPs have "
-    "equal widths, so equal parameters. Two layers of width 64 and 200 steps are few: differences "
-    "between smooth activations may be less than noise, and few units die.",
+    "equal widths, so equal parameters. Two layers of width 64 and 200 steps are few: seeds of "
+    "ReLU, leaky ReLU and GELU differ by up to 0.25 bits, more than most of the means, and few "
+    "units die.",
     expects="All equalities. Squared ReLU, GELU and Swish better than ReLU by 0.005 to 0.02 bits, "
     "sigmoid and identity clearly worse; hardly any dead units.",
 )

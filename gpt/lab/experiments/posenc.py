@@ -163,10 +163,8 @@ EXPERIMENT = Experiment(
     ],
     bounds="Models of 2 layers are trained on windows of 32 tokens, for 500 steps, and the "
     "longest texts have 128; the papers train on hundreds. A causal mask says something of "
-    "positions by itself, and learned ones are learned slowly: none is as good here. T5's buckets "
-    "are scaled to the windows. Vectors of Shaw's distances end at 16, so none is new in longer "
-    "texts. Longer windows also have fewer tokens with little context, which makes each encoding "
-    "look better there.",
+    "positions: none is as good as learned ones in so few steps. T5's buckets are scaled to the "
+    "windows. In longer windows fewer tokens have little context, which makes each look better.",
     expects="At the length of training rotary best, T5 and ALiBi next, then learned and sines, "
     "none last; at four times the length ALiBi flat, T5 a little worse, rotary and sines much.",
 )

@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 
 from gpt.lab.apparatus.puzzles import NEXT, completions, hop_problems, hops, of_bytes, puzzle_shards
-from gpt.lab.apparatus.training import Run, Training, causality, small_model
+from gpt.lab.apparatus.training import BITS, Run, Training, causality, small_model
 from gpt.lab.checks import Above, Below, Greater, Within
 from gpt.lab.experiment import TUNING_SEEDS, Bars, Experiment, Figures, Part, Setting, Sizes, Source
 from gpt.model.gpt import GPT
@@ -114,8 +114,8 @@ EXPERIMENT = Experiment(
             arms=ARMS,
             measure=TRAINING,
             sizes=SIZES,
-            rates=(1e-3, 3e-3, 1e-2),
-            chosen_by="error",
+            rates=(3e-3, 1e-2, 3e-2),
+            chosen_by=BITS,
             cost=TRAINING.cost,
             tuning_seeds=TUNING_SEEDS[:1],
             checks=[
