@@ -122,7 +122,7 @@ EXPERIMENT = Experiment(
                 arms=[f"{name}, {rows}" for rows in ROWS for name in ("AdamW", "Muon")],
                 training=TRAINING,
                 sizes={"smoke": SMOKE, "cpu": CPU, "gpu": GPU},
-                rates=(3e-3, 1e-2, 3e-2),
+                rates=(1e-3, 3e-3, 1e-2, 3e-2),
                 tuning_seeds=TUNING_SEEDS[:1],
                 checks=[
                     *(
