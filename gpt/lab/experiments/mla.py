@@ -165,7 +165,6 @@ EXPERIMENT = Experiment(
     ],
     bounds="The headline counts three things at once: latent attention, fewer layers, and 6 bits "
     "instead of 16; no cache of 6 bits is built here. Quality is of models of 380,000 parameters "
-    "with heads of 12 features made of latents of 42, after 200 steps; the paper's have 16 and "
-    "250 billion.",
+    "with heads of 12 features, after 200 steps; the paper's have 16 and 250 billion parameters.",
     expects="MLA, MHA and GQA within noise of each other, MQA perhaps behind.",
 )

@@ -136,7 +136,7 @@ EXPERIMENT = Experiment(
             ],
             measure=TRAINING,
             sizes={"smoke": SMOKE, "cpu": CPU, "gpu": GPU},
-            rates=(3e-3, 1e-2, 2e-2),
+            rates=(1e-3, 3e-3, 1e-2),
             chosen_by=LOSS,
             cost=TRAINING.cost,
             noise_of=LOSS,
