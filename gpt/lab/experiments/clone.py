@@ -107,7 +107,7 @@ EXPERIMENT = Experiment(
             arms=[BEFORE, A, ALL_TURNS, B],
             measure=measure,
             sizes=SIZES,
-            rates=(1e-3, 3e-3, 1e-2),
+            rates=(1e-3, 3e-3, 1e-2, 3e-2),
             chosen_by="loss",
             tuning_seeds=TUNING_SEEDS[:1],
             checks=[
@@ -133,7 +133,8 @@ EXPERIMENT = Experiment(
         ),
     ],
     bounds="Two generated authors with clear habits, and a base that knows both; people differ "
-    "less, and their messages have content. The classifier measures style alone. The base is "
-    "the same for all seeds.",
+    "less, and their messages have content. The classifier measures style alone. The base is the "
+    "same for all seeds. After 80 steps with answers alone one answer in five is still the other "
+    "author's; more is learned of all turns.",
     expects="From 0.5 to above 0.9 after 80 steps; the mask makes no difference.",
 )

@@ -141,7 +141,7 @@ EXPERIMENT = Experiment(
             arms=RUNGS,
             training=Training(model=model, how=how),
             sizes=SIZES,
-            rates=(3e-3, 1e-2, 3e-2),
+            rates=(1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
             tuning_seeds=TUNING_SEEDS[:1],
             checks=[
                 Less(claim=f"{high} is better than {low}: {said}", arm=high, than=low, figure=BITS)
